@@ -1,0 +1,1 @@
+"""One file per analysis; see :mod:`audit.analyses.base`."""

@@ -1,0 +1,1 @@
+"""Frozen extractors: pictures in, an embedding and layers of neurons out."""

@@ -1,0 +1,92 @@
+"""What an extractor is: a frozen function from pictures to an embedding and named layers of neurons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from audit.fingerprint import fingerprint
+
+
+class InputSpec(BaseModel):
+    """How a picture becomes the extractor's input: uint8 RGB, ``size`` x ``size``.
+
+    fit : ``squash`` resizes both sides to ``size``; ``crop`` resizes the short side and cuts the centre;
+        ``pad`` resizes the long side and fills with mid-grey.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: int
+    fit: Literal["squash", "crop", "pad"] = "squash"
+    resample: Literal["bilinear", "bicubic", "box"] = "bilinear"
+
+
+class Layer(BaseModel):
+    """A named tap: ``n_neurons`` channels."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    n_neurons: int
+
+
+class ExtractorSpec(BaseModel):
+    """Everything that decides an extractor's numbers; its hash is the extractor's identity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    architecture: str
+    weights_sha256: str
+    """Hash of the weights file; of nothing (64 zeros) for an extractor without weights."""
+    input: InputSpec
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    dimension: int
+    layers: tuple[Layer, ...]
+    ranges_sha256: str
+    """Hash of the neuron ranges that Visual DNA counts in."""
+    version: int = 1
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of this specification, 64 hexadecimal digits."""
+        return fingerprint("extractor", self)
+
+
+@dataclass(frozen=True)
+class Features:
+    """What an extractor says about a batch of b pictures.
+
+    Attributes
+    ----------
+    embedding : float32 (b, d)
+        Not yet normalised. A row with NaN, infinity or zero length is quarantined by the caller.
+    layers : mapping of str to float32 (b, positions, channels)
+        One entry per layer of the specification, in its order.
+    """
+
+    embedding: npt.NDArray[np.float32]
+    layers: Mapping[str, npt.NDArray[np.float32]]
+
+
+class Extractor(Protocol):
+    """A loaded extractor. ``features`` is deterministic: equal batches give equal bytes, on any thread count.
+
+    ``features`` may be called from several threads at once; each call computes with one intra-op thread, so that
+    the caller parallelises over batches and results do not depend on how many cores there are.
+    """
+
+    @property
+    def spec(self) -> ExtractorSpec:
+        """What decides its numbers, and its fingerprint."""
+        ...
+
+    def features(self, batch: npt.NDArray[np.uint8]) -> Features:
+        """Embed uint8 pictures (b, size, size, 3), RGB."""
+        ...

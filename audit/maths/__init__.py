@@ -1,0 +1,1 @@
+"""Distances, histograms, neighbours, intervals: the mathematics that analyses share."""

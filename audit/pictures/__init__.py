@@ -1,0 +1,1 @@
+"""From the bytes of a file to pixels, statistics and hashes, or to the reason why not."""

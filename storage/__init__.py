@@ -1,0 +1,1 @@
+"""Where things live: settings, blobs, artefacts, sources, SQL tables and queries."""

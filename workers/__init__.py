@@ -1,0 +1,1 @@
+"""The Celery app, the engine that owns the steps, and the steps themselves."""
