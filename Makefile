@@ -1,0 +1,56 @@
+# Everything a contributor runs. `make help` lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3.11
+DEMO_OUT ?= demo-out
+export PYTHONSAFEPATH := 1
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | column -t -s '|'
+
+$(VENV)/.installed: pyproject.toml constraints.txt infra/install.sh
+	infra/install.sh $(VENV) $(PYTHON)
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	infra/install.sh $(VENV) $(PYTHON) dev
+
+.PHONY: install
+install: $(VENV)/.installed ## Make the environment in .venv
+
+.PHONY: demo
+demo: $(VENV)/.installed ## Draw two small datasets with planted problems, audit one, compare both, check what was found
+	$(BIN)/assay demo --out $(DEMO_OUT)
+
+.PHONY: test
+test: $(VENV)/.installed-dev ## Install the servers, run all checks and all tests, stop the servers
+	infra/servers.sh install
+	$(MAKE) --no-print-directory check
+	infra/servers.sh run $(BIN)/python -m pytest -n 2 --dist worksteal -q $(PYTEST_ARGS)
+
+.PHONY: check
+check: $(VENV)/.installed-dev ## Format, lint, types, import contracts, unused dependencies
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+.PHONY: format
+format: $(VENV)/.installed-dev ## Format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: bench
+bench: $(VENV)/.installed-dev ## Run the benchmarks (minutes); they print ratios and medians
+	for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+.PHONY: serve
+serve: $(VENV)/.installed ## Serve the API and the pages on this machine
+	$(BIN)/assay serve
+
+.PHONY: clean
+clean: ## Remove caches and the demo's output; the environment and ASSAY_HOME stay
+	rm -rf $(DEMO_OUT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
