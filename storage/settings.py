@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     )
     database_url: str = Field(
         default="",
-        description="SQLAlchemy address of the database (sqlite:///… or postgresql+psycopg://…); empty: SQLite in home.",
+        description="SQLAlchemy address (sqlite:///… or postgresql+psycopg://…); empty: SQLite in home.",
     )
     blobs_url: str = Field(
         default="",
