@@ -168,7 +168,7 @@ class StoreBlobs(Blobs):
 
 
 def open_blobs(url: str) -> Blobs:
-    """Open the store at an address: ``file:///folder``, ``memory://``, ``s3://bucket/prefix`` and what obstore knows."""
+    """Open the store at an address: ``file:///folder``, ``memory://``, ``s3://bucket/prefix``, what obstore knows."""
     parsed = urlparse(url)
     if parsed.scheme == "file":
         return LocalBlobs(Path(unquote(parsed.path)))

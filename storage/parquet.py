@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +51,7 @@ def read_table(path: Path) -> pa.Table:
         return file.read(use_threads=False)
 
 
-def vectors_array(vectors: npt.NDArray[np.floating[np.float32 | np.float16]]) -> pa.FixedSizeListArray:
+def vectors_array(vectors: npt.NDArray[np.floating[Any]]) -> pa.FixedSizeListArray:
     """An Arrow column of vectors from float (n, d); shares memory."""
     n, d = vectors.shape
     flat = pa.array(np.ascontiguousarray(vectors).reshape(n * d))
