@@ -1,0 +1,226 @@
+"""Statistics of one picture: light, colour, detail, shape and file, in a few integer passes.
+
+They are taken from the *working picture*: the decoded picture reduced by a whole factor (exact box average, never
+enlarged) until it has at most 131 072 pixels, so that one costs the same at any resolution and sharpness is compared
+at a like scale. Sums are of integers, so the values do not depend on threads or the order of summation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from PIL import Image, ImageChops
+
+from audit.pictures.hashes import HASH_SCHEMA
+from audit.pictures.sharpness import border_share, detail
+
+WORKING_PIXELS = 131_072
+"""The working picture has at most this many pixels (362 x 362); more than a quarter of it when it was reduced."""
+
+COLOUR_PIXELS = 16_384
+"""Colour is taken from the working picture reduced to at most this many pixels, which also evens out chroma noise."""
+
+Histogram = npt.NDArray[np.int64]
+
+_LEVELS = np.arange(256, dtype=np.int64)
+_STANDARD_TABLE_SUM = 3680
+"""Sum of the 64 entries of the luminance table of ITU-T T.81, table K.1 (quality 50)."""
+
+STATISTICS: dict[str, str] = {
+    "brightness_mean": "mean luma Y' = .299 R + .587 G + .114 B (ITU-R BT.601), 0..1",
+    "brightness_p01": "1 % quantile of luma (smallest level with at least that share at or below), 0..1",
+    "brightness_p05": "5 % quantile of luma, 0..1",
+    "brightness_p50": "median luma, 0..1",
+    "brightness_p95": "95 % quantile of luma, 0..1",
+    "brightness_p99": "99 % quantile of luma, 0..1",
+    "contrast_rms": "standard deviation of luma, 0..0.5",
+    "contrast_range": "brightness_p99 - brightness_p01, 0..1",
+    "black_share": "share of pixels with luma <= 5/255, 0..1",
+    "white_share": "share of pixels with luma >= 250/255, 0..1",
+    "entropy": "entropy of the luma histogram, -sum p log2 p, bits, 0..8",
+    "red_mean": "mean of the red channel, 0..1",
+    "green_mean": "mean of the green channel, 0..1",
+    "blue_mean": "mean of the blue channel, 0..1",
+    "saturation": "sum(max - min) / sum(max) over channels: HSV saturation weighted by value, 0..1",
+    "chroma_p99": "99 % quantile of max - min over channels, 0..1; about 0 for a grey picture",
+    "colourfulness": "sqrt(var rg + var yb) + .3 sqrt(mean rg^2 + mean yb^2), rg = R - G, yb = (R + G)/2 - B, in "
+    "0..255 levels (Hasler and Suesstrunk 2003)",
+    "sharpness": "gradient energy over that after a 5-tap binomial blur, in the strongest tiles, >= 1 "
+    "(audit.pictures.sharpness)",
+    "edge_share": "share of pixels whose luma gradient exceeds 16/255 per pixel, 0..1",
+    "corner_top_left": "mean luma of the corner patch of an eighth of each side, 0..1",
+    "corner_top_right": "mean luma of the corner patch, 0..1",
+    "corner_bottom_left": "mean luma of the corner patch, 0..1",
+    "corner_bottom_right": "mean luma of the corner patch, 0..1",
+    "border_share": "share of the area in a straight, uniform frame or bar at the edges, 0..1",
+    "aspect": "width / height, as shown",
+    "megapixels": "width x height / 10^6, of the file",
+    "short_side": "smaller of width and height of the file, pixels",
+    "working_scale": "width of the working picture / width of the file, 0..1",
+    "bits_per_pixel": "8 x file size in bytes / (width x height)",
+    "jpeg_quality": "libjpeg quality 1..100 that scales the standard luminance table to the file's (by their sums); "
+    "null unless JPEG",
+}
+"""Formula, unit and range of every statistic. All are float32."""
+
+PICTURE_SCHEMA = pa.schema(
+    [pa.field(name, pa.float32()) for name in STATISTICS] + [pa.field("notes", pa.list_(pa.string()))]
+)
+for _field in HASH_SCHEMA:
+    PICTURE_SCHEMA = PICTURE_SCHEMA.append(_field)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The file a working picture came from.
+
+    Attributes
+    ----------
+    width, height : int
+        In pixels, as shown.
+    n_bytes : int
+    quantisation : sequence of 64 int, or None
+        Luminance quantisation table of a JPEG.
+    """
+
+    width: int
+    height: int
+    n_bytes: int
+    quantisation: Sequence[int] | None = None
+
+
+def working_picture(image: Image.Image) -> Image.Image:
+    """Reduce a picture by the smallest whole factor that leaves at most :data:`WORKING_PIXELS`."""
+    return _reduced(image, WORKING_PIXELS)
+
+
+def statistics(work: Image.Image, origin: Origin) -> dict[str, float | None]:
+    """Compute every statistic of :data:`STATISTICS`.
+
+    Parameters
+    ----------
+    work : PIL.Image.Image, mode RGB
+        The working picture.
+    origin : Origin
+        What the file says.
+
+    Returns
+    -------
+    dict of str to float or None
+        Rounded to float32.
+    """
+    luma = work.convert("L")
+    grey = np.asarray(luma)
+    values: dict[str, float | None] = {}
+    values |= _light(np.array(luma.histogram(), dtype=np.int64))
+    values |= _colour(_reduced(work, COLOUR_PIXELS))
+    values |= detail(grey)
+    values |= _corners(grey)
+    values["border_share"] = border_share(grey)
+    values |= _file(work, origin)
+    return {name: None if values[name] is None else float(np.float32(values[name])) for name in STATISTICS}
+
+
+def jpeg_quality(table: Sequence[int]) -> float:
+    """Estimate the quality setting a luminance quantisation table was made with.
+
+    libjpeg scales the standard table by S/100 with S = 5000/q below quality q = 50 and S = 200 - 2q above; the sum of
+    the table gives S back, and S gives q.
+
+    Source: Independent JPEG Group, jcparam.c, ``jpeg_quality_scaling``.
+
+    Examples
+    --------
+    >>> jpeg_quality([3680 / 64] * 64)
+    50.0
+    """
+    scale = 100.0 * sum(table) / _STANDARD_TABLE_SUM
+    quality = 5000.0 / scale if scale > 100.0 else (200.0 - scale) / 2.0
+    return min(100.0, max(1.0, quality))
+
+
+def _reduced(image: Image.Image, most: int) -> Image.Image:
+    width, height = image.size
+    factor = math.ceil(math.sqrt(width * height / most))
+    if factor <= 1:
+        return image
+    if factor > min(width, height):
+        factor = math.ceil(width * height / most)
+    return image.reduce((min(factor, width), min(factor, height)))
+
+
+def _quantile(histogram: Histogram, share: float) -> int:
+    return int(np.searchsorted(np.cumsum(histogram), share * int(histogram.sum())))
+
+
+def _light(histogram: Histogram) -> dict[str, float | None]:
+    n = int(histogram.sum())
+    first, second = int(histogram @ _LEVELS), int(histogram @ (_LEVELS * _LEVELS))
+    shares = histogram[histogram > 0] / n
+    quantiles = {f"brightness_p{q:02d}": _quantile(histogram, q / 100) / 255 for q in (1, 5, 50, 95, 99)}
+    return {
+        "brightness_mean": first / n / 255,
+        **quantiles,
+        "contrast_rms": math.sqrt(max(0, n * second - first * first)) / n / 255,
+        "contrast_range": quantiles["brightness_p99"] - quantiles["brightness_p01"],
+        "black_share": int(histogram[:6].sum()) / n,
+        "white_share": int(histogram[250:].sum()) / n,
+        "entropy": abs(float(-np.sum(shares * np.log2(shares)))),
+    }
+
+
+def _colour(work: Image.Image) -> dict[str, float | None]:
+    bands = work.split()
+    n = work.width * work.height
+    red, green, blue = (int(np.array(band.histogram(), dtype=np.int64) @ _LEVELS) / n / 255 for band in bands)
+    brightest = ImageChops.lighter(ImageChops.lighter(bands[0], bands[1]), bands[2])
+    darkest = ImageChops.darker(ImageChops.darker(bands[0], bands[1]), bands[2])
+    chroma = np.array(ImageChops.subtract(brightest, darkest).histogram(), dtype=np.int64)
+    peak = int(np.array(brightest.histogram(), dtype=np.int64) @ _LEVELS)
+    return {
+        "red_mean": red,
+        "green_mean": green,
+        "blue_mean": blue,
+        "saturation": int(chroma @ _LEVELS) / max(1, peak),
+        "chroma_p99": _quantile(chroma, 0.99) / 255,
+        "colourfulness": _colourfulness(np.asarray(work)),
+    }
+
+
+def _colourfulness(rgb: npt.NDArray[np.uint8]) -> float:
+    red, green, blue = (rgb[..., channel].astype(np.int32) for channel in range(3))
+    opponents = (2 * (red - green), red + green - 2 * blue)
+    n = red.size
+    sums = [int(o.sum(dtype=np.int64)) for o in opponents]
+    squares = [int((o * o).sum(dtype=np.int64)) for o in opponents]
+    variance = sum(n * q - s * s for s, q in zip(sums, squares, strict=True)) / n**2
+    mean_square = sum(s * s for s in sums) / n**2
+    return (math.sqrt(variance) + 0.3 * math.sqrt(mean_square)) / 2
+
+
+def _corners(grey: npt.NDArray[np.uint8]) -> dict[str, float | None]:
+    down, across = (math.ceil(side / 8) for side in grey.shape)
+    patches = {
+        "corner_top_left": grey[:down, :across],
+        "corner_top_right": grey[:down, -across:],
+        "corner_bottom_left": grey[-down:, :across],
+        "corner_bottom_right": grey[-down:, -across:],
+    }
+    return {name: int(patch.sum(dtype=np.int64)) / patch.size / 255 for name, patch in patches.items()}
+
+
+def _file(work: Image.Image, origin: Origin) -> dict[str, float | None]:
+    n = origin.width * origin.height
+    return {
+        "aspect": origin.width / origin.height,
+        "megapixels": n / 1e6,
+        "short_side": float(min(origin.width, origin.height)),
+        "working_scale": work.width / origin.width,
+        "bits_per_pixel": 8 * origin.n_bytes / n,
+        "jpeg_quality": None if origin.quantisation is None else jpeg_quality(origin.quantisation),
+    }
