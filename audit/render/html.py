@@ -1,0 +1,264 @@
+"""A report as one HTML file that needs nothing else: pictures, charts, style and script inside, no request made.
+
+The page carries a content security policy that allows its one style sheet and its one script by their hashes,
+pictures from ``data:`` and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from audit.assemble import PlacedFinding, rank_findings, worst_severity
+from audit.errors import ConfigError
+from audit.render import charts, folder, names, numbers
+from audit.render.intervals import interval_bar
+from audit.render.pictures import Album, Thumbnail
+from audit.render.treemap import treemap_svg
+from audit.report import ChartBlock, Column, DatasetSummary, Report, Section, Severity
+
+MAX_ROWS = 50
+MAX_PICTURES = 12
+MAX_GROUPS = 24
+MAX_LEADING = 3
+
+SEVERITY_NAMES = {
+    Severity.PROBLEM: "Problem",
+    Severity.ATTENTION: "To check",
+    Severity.INFO: "Good to know",
+    Severity.OK: "In order",
+}
+_SERIOUS = (Severity.PROBLEM, Severity.ATTENTION)
+_ROLES = ("reference", "candidate")
+_REASON_COLUMNS = (
+    Column(name="reason", title="Reason"),
+    Column(name="n", title="Inputs", align="right", format="integer"),
+    Column(name="share", title="Of all inputs", align="right", format="percent"),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A section with what the page needs besides: where it is, what it found, where each finding is."""
+
+    section: Section
+    anchor: str
+    severity: Severity
+    n_serious: int
+    state: str
+    finding_anchors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A chart in its two widths, or why there is none."""
+
+    wide: Markup | None = None
+    narrow: Markup | None = None
+    problem: str = ""
+
+
+def render_html(report: Report, thumbnail: Thumbnail) -> str:
+    """The report as a self-contained page.
+
+    Parameters
+    ----------
+    report : Report
+    thumbnail : (dataset name, image_id) -> bytes or None
+        WebP, JPEG or PNG bytes; asked once for each picture, and each picture is embedded once. None where there is
+        none: a placeholder is shown.
+
+    Returns
+    -------
+    str
+        The same report and thumbnails give the same text.
+    """
+    album = Album(thumbnail)
+    environment = _environment()
+    body = environment.get_template("report.html.jinja").render(_context(report, album))
+    style = f"{stylesheet()}\n{_asset('report.css')}\n{album.stylesheet()}"
+    script = _asset("report.js")
+    return environment.get_template("shell.html.jinja").render(
+        report=report,
+        body=Markup(body),  # noqa: S704 (rendered above with autoescape)
+        style=Markup(style),  # noqa: S704 (our own files and base64)
+        script=Markup(script),  # noqa: S704 (our own file)
+        policy=_policy(style, script),
+    )
+
+
+def stylesheet() -> str:
+    """The tokens and shared parts of the look of Assay, as CSS: pages of the service use the same."""
+    return _asset("base.css")
+
+
+@functools.cache
+def _asset(name: str) -> str:
+    return resources.files("audit.render").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("audit.render"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"visible": names.visible, "file_name": names.file_name}
+    environment.globals |= {
+        "cell": numbers.cell,
+        "interval": numbers.interval,
+        "interval_bar": interval_bar,
+        "number": numbers.number,
+        "percent": numbers.percent,
+        "quantity": numbers.quantity,
+        "unit_name": numbers.unit_name,
+        "treemap": treemap_svg,
+    }
+    return environment
+
+
+def _context(report: Report, album: Album) -> dict[str, Any]:
+    entries = _entries(report.sections)
+    series = tuple(dataset.name for dataset in report.datasets)
+    return {
+        "report": report,
+        "album": album,
+        "entries": entries,
+        "leading": _leading(report, entries),
+        "roles": dict(zip(series, _ROLES, strict=True)) if len(set(series)) == 2 else {},
+        "draw_chart": _chart_drawer(series),
+        "severity_names": SEVERITY_NAMES,
+        "max_rows": MAX_ROWS,
+        "max_pictures": MAX_PICTURES,
+        "max_groups": MAX_GROUPS,
+        "reason_columns": _REASON_COLUMNS,
+        "reason_rows": _reason_rows,
+        "balance_bar": _balance_bar,
+        "files": folder.files(report),
+        "provenance": _provenance(report),
+        "config_json": json.dumps(report.provenance.config, indent=2, sort_keys=True, ensure_ascii=False),
+    }
+
+
+def _entries(sections: Sequence[Section]) -> tuple[Entry, ...]:
+    anchors = _unique_anchors(section.id for section in sections)
+    return tuple(_entry(section, anchor) for section, anchor in zip(sections, anchors, strict=True))
+
+
+def _entry(section: Section, anchor: str) -> Entry:
+    n_serious = sum(finding.severity in _SERIOUS for finding in section.findings)
+    severity = Severity.ATTENTION if section.error else worst_severity(section.findings)
+    state = "could not be answered" if section.error else SEVERITY_NAMES[severity].lower()
+    if n_serious:
+        state = f"{state}, {n_serious} finding{'' if n_serious == 1 else 's'}"
+    found = _unique_anchors(f"{anchor}-{finding.id}" for finding in section.findings)
+    return Entry(section, anchor, severity, n_serious, state, found)
+
+
+def _unique_anchors(wanted: Any) -> tuple[str, ...]:
+    taken: dict[str, int] = {}
+    found = []
+    for text in wanted:
+        base = f"q-{names.slug(text)}"
+        taken[base] = taken.get(base, 0) + 1
+        found.append(base if taken[base] == 1 else f"{base}--{taken[base]}")
+    return tuple(found)
+
+
+def _leading(report: Report, entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """The worst findings of the report, for the first screen; of equal ones, one per section before a second of any."""
+    place_of = {
+        id(finding): anchor
+        for entry in entries
+        for finding, anchor in zip(entry.section.findings, entry.finding_anchors, strict=True)
+    }
+    serious = [place for place in rank_findings(report.sections) if place.finding.severity in _SERIOUS]
+    chosen = _spread(serious)[:MAX_LEADING]
+    return [
+        {"section": place.section, "finding": place.finding, "anchor": place_of[id(place.finding)]} for place in chosen
+    ]
+
+
+def _spread(ranked: Sequence[PlacedFinding]) -> list[PlacedFinding]:
+    """Within each severity the first finding of every section comes before the second of any."""
+    seen: dict[str, int] = {}
+    keyed: list[tuple[int, int, int, PlacedFinding]] = []
+    for place in ranked:
+        turn = seen.get(place.section.id, 0)
+        seen[place.section.id] = turn + 1
+        keyed.append((_SERIOUS.index(place.finding.severity), turn, len(keyed), place))
+    return [place for *_, place in sorted(keyed, key=lambda item: item[:3])]
+
+
+def _chart_drawer(series: Sequence[str]) -> Callable[[ChartBlock], Drawn]:
+    drawn = 0
+
+    def draw(block: ChartBlock) -> Drawn:
+        nonlocal drawn
+        drawn += 1
+        spec: Mapping[str, Any] = block.vega_lite
+        try:
+            wide = charts.chart_svg(spec, prefix=f"c{drawn}w", width=charts.WIDE, series=series)
+            if charts.has_own_size(spec):
+                return Drawn(wide)
+            return Drawn(wide, charts.chart_svg(spec, prefix=f"c{drawn}n", width=charts.NARROW, series=series))
+        except ConfigError as error:
+            return Drawn(problem=str(error))
+
+    return draw
+
+
+def _reason_rows(dataset: DatasetSummary) -> list[tuple[str, int, float]]:
+    ordered = sorted(dataset.reasons.items(), key=lambda item: (-item[1], item[0]))
+    return [(reason, n, n / max(dataset.n_inputs, 1)) for reason, n in ordered]
+
+
+def _balance_bar(dataset: DatasetSummary) -> Markup:
+    """Usable, quarantined and skipped inputs as one bar; parts that exist are at least visible."""
+    parts = (("usable", dataset.n_ok), ("quarantined", dataset.n_quarantined), ("skipped", dataset.n_skipped))
+    shares = [(kind, max(n / max(dataset.n_inputs, 1), 0.006)) for kind, n in parts if n]
+    total = sum(share for _, share in shares)
+    bars, start = [], 0.0
+    for kind, share in shares:
+        width = 1000 * share / total
+        bars.append(
+            Markup('<rect class="{}" x="{}" width="{}" height="10"/>').format(kind, round(start, 1), round(width, 1))
+        )
+        start += width
+    return Markup('<svg viewBox="0 0 1000 10" preserveAspectRatio="none">{}</svg>').format(Markup("").join(bars))
+
+
+def _provenance(report: Report) -> list[tuple[str, str]]:
+    made = report.provenance
+    return [
+        ("Assay", made.assay_version),
+        ("Extractor", made.extractor),
+        ("Extractor fingerprint", made.extractor_fingerprint),
+        ("Seed", str(made.seed)),
+        *((f"Dataset {dataset.name}", f"{dataset.source} ({dataset.fingerprint})") for dataset in report.datasets),
+        *((f"Analysis {section.title}", f"{section.analysis} {section.version}") for section in report.sections),
+        *((name, version) for name, version in sorted(made.libraries.items())),
+    ]
+
+
+def _policy(style: str, script: str) -> str:
+    return (
+        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
