@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -127,7 +128,11 @@ def _write(folder: Path, files: Sequence[PlantedFile]) -> list[dict[str, str]]:
         path = folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file.data)
-    return [{"path": f.path, "problem": f.problem, "of": f.of, "truth": f.truth} for f in files]
+    with (folder / "metadata.csv").open("w", encoding="utf-8", newline="") as out:
+        rows = csv.writer(out)
+        rows.writerow(("file_name", "place"))
+        rows.writerows((f.path, f.place) for f in files)
+    return [{key: str(value) for key, value in asdict(f).items() if key != "data"} for f in files]
 
 
 def _read(folder: Path, plan: Sequence[Mapping[str, str]]) -> list[PlantedFile]:

@@ -54,6 +54,8 @@ class PlantedFile:
         For a copy: path of the original (for leakage between the datasets, in the reference).
     truth : str
         For a wrong label: the class it really shows.
+    place : str
+        Background it was drawn before, "" where there is none.
     """
 
     path: str
@@ -61,6 +63,7 @@ class PlantedFile:
     problem: str = ""
     of: str = ""
     truth: str = ""
+    place: str = ""
 
 
 PROBLEMS: Mapping[str, str] = {
@@ -112,9 +115,10 @@ def _sound(rng: np.random.Generator, habitats: Mapping[str, tuple[str, ...]], n:
     for label, places in habitats.items():
         for i in range(n):
             width, height = ((256, 192), (240, 240), (288, 192))[int(rng.integers(3))]
-            scene = draw_scene(rng, label, places[i % len(places)], size=(width, height))
+            place = places[int(rng.integers(len(places)))]
+            scene = draw_scene(rng, label, place, size=(width, height))
             split = "test" if i % 4 == 3 else "train"
-            yield PlantedFile(f"{split}/{label}/{label}_{i:03d}.jpg", _jpeg(scene.image, 90))
+            yield PlantedFile(f"{split}/{label}/{label}_{i:03d}.jpg", _jpeg(scene.image, 90), place=place)
 
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:
@@ -129,7 +133,7 @@ def _open(file: PlantedFile) -> Image.Image:
 
 def _renamed(file: PlantedFile, stem: str, data: bytes, problem: str) -> PlantedFile:
     folder = file.path.rsplit("/", 1)[0]
-    return PlantedFile(f"{folder}/{stem}.jpg", data, problem, of=file.path)
+    return PlantedFile(f"{folder}/{stem}.jpg", data, problem, of=file.path, place=file.place)
 
 
 def _near_copy(file: PlantedFile, i: int, problem: str, path: str) -> PlantedFile:
@@ -144,18 +148,18 @@ def _near_copy(file: PlantedFile, i: int, problem: str, path: str) -> PlantedFil
         lambda: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
     )[i % 5]()
     folder = path.rsplit("/", 1)[0]
-    return PlantedFile(f"{folder}/{problem}_{i:02d}.jpg", _jpeg(changed, 60), problem, of=file.path)
+    return PlantedFile(f"{folder}/{problem}_{i:02d}.jpg", _jpeg(changed, 60), problem, of=file.path, place=file.place)
 
 
 def _with_wrong_label(rng: np.random.Generator, file: PlantedFile) -> PlantedFile:
     split, label, name = file.path.split("/")
     wrong = str(rng.choice([other for other in OBJECTS if other != label]))
-    return PlantedFile(f"{split}/{wrong}/{name}", file.data, "wrong_label", truth=label)
+    return PlantedFile(f"{split}/{wrong}/{name}", file.data, "wrong_label", truth=label, place=file.place)
 
 
 def _in_evening_light(file: PlantedFile) -> PlantedFile:
     pixels = np.asarray(_open(file), dtype=np.float32) * np.asarray([0.8, 0.66, 0.62], np.float32)
-    return PlantedFile(file.path, _jpeg(Image.fromarray(pixels.astype(np.uint8)), 90))
+    return PlantedFile(file.path, _jpeg(Image.fromarray(pixels.astype(np.uint8)), 90), place=file.place)
 
 
 def _outliers(rng: np.random.Generator) -> Iterator[PlantedFile]:
@@ -245,10 +249,10 @@ def _bad_pictures(rng: np.random.Generator) -> Iterator[PlantedFile]:
         label = labels[i % len(labels)]
         scene = draw_scene(rng, label, HABITATS[label][0])
         dark = ImageEnhance.Brightness(scene.image).enhance(0.1)
-        yield PlantedFile(f"train/{label}/dark_{i:02d}.jpg", _jpeg(dark, 90), "dark")
+        yield PlantedFile(f"train/{label}/dark_{i:02d}.jpg", _jpeg(dark, 90), "dark", place=scene.background)
         scene = draw_scene(rng, label, HABITATS[label][0])
         blurred = scene.image.filter(ImageFilter.GaussianBlur(4.5))
-        yield PlantedFile(f"train/{label}/blurred_{i:02d}.jpg", _jpeg(blurred, 90), "blurred")
+        yield PlantedFile(f"train/{label}/blurred_{i:02d}.jpg", _jpeg(blurred, 90), "blurred", place=scene.background)
 
 
 def _unreadable(sound: bytes) -> Iterator[PlantedFile]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from audit.scenes.planted import PROBLEMS, PlantedFile
+from audit.scenes.planted import PROBLEMS, SHORTCUT, PlantedFile
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def score_audit(files: Sequence[PlantedFile], tables: Tables) -> list[Score]:
         _flagged(files, tables["quality"], "dark", "dark"),
         _flagged(files, tables["quality"], "blurred", "blurry"),
         _quarantined(files, tables["images"]),
+        _shortcut(tables["settings"]),
     ]
 
 
@@ -127,3 +128,14 @@ def _quarantined(files: Sequence[PlantedFile], images: pa.Table) -> Score:
     bad = {path for path, status in rows if status == "quarantined"}
     rule = "is quarantined in images.parquet, with the reason"
     return Score("corrupt", PROBLEMS["corrupt"], len(planted), len(planted & bad), len(bad - planted), rule)
+
+
+def _shortcut(settings: pa.Table) -> Score:
+    """The planted class and its one background, among the pairs that the table ties together."""
+    tied = {
+        (row["class"], row["value"])
+        for row in settings.to_pylist()
+        if row["attribute"] == "place" and row["low"] >= 0.8 and row["p_max_t"] <= 0.05
+    }
+    rule = "has a lower bound of 80 % or more in settings.parquet, with p_max_t of 5 % or less"
+    return Score("shortcut", PROBLEMS["shortcut"], 1, int(SHORTCUT in tied), len(tied - {SHORTCUT}), rule)

@@ -33,6 +33,12 @@ def _audit_tables(**changed: pa.Table) -> dict[str, pa.Table]:
         "labels": _table(path=[C, A], rank=[1, 2]),
         "quality": _table(path=["train/car/dark.jpg", A], issue=["dark", "blurry"]),
         "images": _table(path=[A, "train/car/empty.jpg"], status=["ok", "quarantined"]),
+        "settings": pa.Table.from_pylist(
+            [
+                {"class": "sailboat", "attribute": "place", "value": "beach", "low": 0.9, "p_max_t": 0.001},
+                {"class": "mug", "attribute": "place", "value": "room", "low": 0.4, "p_max_t": 0.001},
+            ]
+        ),
     }
     return tables | changed
 
@@ -43,7 +49,7 @@ def _by_kind(scores: list[Score]) -> dict[str, tuple[int, int, int]]:
 
 def test_what_is_named_is_found() -> None:
     scores = _by_kind(score_audit(FILES, _audit_tables()))
-    for kind in ("exact_copy", "near_copy", "split_leak", "outlier", "wrong_label", "dark", "corrupt"):
+    for kind in ("exact_copy", "near_copy", "split_leak", "outlier", "wrong_label", "dark", "corrupt", "shortcut"):
         assert scores[kind] == (1, 1, 0), kind
 
 

@@ -1,0 +1,119 @@
+"""Settings from metadata: hand-worked shares, an independent residual, and the joint test."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy import sparse, stats
+
+from audit.analyses.settings import COMMON, UNCOMMON, UNDETERMINED, SettingsConfig, compute, section
+from audit.maths.association import associate, burst_weights, conditional_share
+from audit.model import IMAGES_SCHEMA, DatasetView
+from audit.report import Severity
+
+
+def _view(labels: list[str | None], places: list[str | None], groups: list[str | None] | None = None) -> DatasetView:
+    n = len(labels)
+    columns = {name: pa.nulls(n, IMAGES_SCHEMA.field(name).type) for name in IMAGES_SCHEMA.names}
+    columns |= {"image_id": pa.array([f"{i:016x}" for i in range(n)]), "path": pa.array([f"{i}.png" for i in range(n)])}
+    columns |= {"label": pa.array(labels, pa.string()), "meta.place": pa.array(places, pa.string())}
+    if groups is not None:
+        columns["group"] = pa.array(groups, pa.string())
+    return DatasetView("d", "f", pa.table(columns), IMAGES_SCHEMA.empty_table())
+
+
+def _tied(n: int = 60) -> DatasetView:
+    rng = np.random.default_rng(0)
+    other = rng.choice(["street", "room", "meadow"], 2 * n)
+    return _view(["boat"] * n + ["car", "mug"] * n, ["beach"] * n + other.tolist())
+
+
+def test_the_share_is_the_hand_worked_posterior_mean() -> None:
+    counts = np.array([[8.0, 2.0], [2.0, 8.0]])
+    share, low, high = conditional_share(counts, np.array([0.5, 0.5]), prior=5, level=0.95)
+    assert share[0] == pytest.approx([(8 + 2.5) / 15, (2 + 2.5) / 15])
+    assert (low < share).all()
+    assert (share < high).all()
+    assert low[0, 0] == pytest.approx(stats.beta(10.5, 4.5).ppf(0.025))
+
+
+def test_residuals_are_those_of_an_independent_implementation() -> None:
+    rng = np.random.default_rng(1)
+    classes, values = rng.integers(0, 3, 200), rng.integers(0, 4, 200)
+    single = np.arange(200)
+    found = associate(burst_weights(classes, single, 3), burst_weights(values, single, 4), n_permutations=9, rng=rng)
+    table = np.zeros((3, 4))
+    np.add.at(table, (classes, values), 1)
+    n, row, column = table.sum(), table.sum(1, keepdims=True), table.sum(0, keepdims=True)
+    expected = stats.contingency.expected_freq(table)
+    assert found.counts == pytest.approx(table)
+    assert found.residuals == pytest.approx((table - expected) / np.sqrt(expected * (1 - row / n) * (1 - column / n)))
+
+
+def test_a_burst_counts_one_however_many_pictures_it_has() -> None:
+    weights = burst_weights(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 1]), 2)
+    assert weights.toarray() == pytest.approx(np.eye(2))
+
+
+def test_independent_classes_and_settings_are_rarely_called_associated() -> None:
+    rng = np.random.default_rng(2)
+    smallest = []
+    for _ in range(100):
+        classes = burst_weights(rng.integers(0, 4, 120), np.arange(120), 4)
+        values = burst_weights(rng.integers(0, 5, 120), np.arange(120), 5)
+        smallest.append(associate(classes, values, n_permutations=99, rng=rng).p_max_t.min())
+    # Under the null P(p <= .05) <= .05; 13 or more of 100 has probability 0.0015.
+    assert np.sum(np.array(smallest) <= 0.05) < 13
+
+
+def test_whole_bursts_move_so_repeated_frames_are_no_evidence() -> None:
+    labels = ["a"] * 50 + ["b"] * 50
+    places = ["x"] * 50 + ["y"] * 50
+    groups = ["g1"] * 50 + ["g2"] * 50
+    alone = compute([_view(labels, places)], SettingsConfig(n_permutations=199), np.random.default_rng(0))
+    together = compute([_view(labels, places, groups)], SettingsConfig(n_permutations=199), np.random.default_rng(0))
+    assert min(alone.tables["settings"]["p_max_t"].to_pylist()) < 0.05
+    assert min(together.tables["settings"]["p_max_t"].to_pylist()) > 0.5
+
+
+def test_a_class_that_is_always_shown_in_one_place_is_named() -> None:
+    result = compute([_tied()], SettingsConfig(), np.random.default_rng(0)).result
+    assert [(d.label, d.attribute, d.value) for d in result.dominant] == [("boat", "place", "beach")]
+    finding = section(result).findings[0]
+    assert finding.severity is Severity.ATTENTION
+    assert "boat" in finding.sentence
+    assert "beach" in finding.sentence
+
+
+def test_verdicts_follow_the_bounds() -> None:
+    table = compute([_tied(200)], SettingsConfig(), np.random.default_rng(0)).tables["settings"].to_pylist()
+    verdicts = {(r["class"], r["value"]): r["verdict"] for r in table}
+    assert verdicts["boat", "beach"] == COMMON
+    assert verdicts["boat", "street"] == UNCOMMON
+    assert all(r["low"] <= r["p"] <= r["high"] for r in table)
+
+
+def test_a_class_too_small_is_not_judged() -> None:
+    view = _view(["a"] * 5 + ["b"] * 40, ["x"] * 5 + ["x", "y"] * 20)
+    table = compute([view], SettingsConfig(), np.random.default_rng(0)).tables["settings"].to_pylist()
+    assert {r["verdict"] for r in table if r["class"] == "a"} == {UNDETERMINED}
+
+
+def test_columns_that_are_no_settings_are_named_with_the_reason() -> None:
+    view = _view(["a", "b"] * 20, [f"id{i}" for i in range(40)])
+    result = compute([view], SettingsConfig(), np.random.default_rng(0)).result
+    assert result.attributes == ()
+    assert "40 different values" in result.ignored["place"]
+
+
+def test_a_missing_value_is_a_state_of_its_own() -> None:
+    table = compute([_view(["a", "b"] * 20, ["x", None] * 20)], SettingsConfig(), np.random.default_rng(0)).tables
+    assert "(missing)" in table["settings"]["value"].to_pylist()
+
+
+def test_weights_of_several_attributes_share_one_null() -> None:
+    classes = burst_weights(np.array([0, 1] * 30), np.arange(60), 2)
+    values = sparse.hstack([burst_weights(np.array([0, 1] * 30), np.arange(60), 2)] * 2, format="csr")
+    found = associate(classes, values, n_permutations=99, rng=np.random.default_rng(0))
+    assert found.p_max_t == pytest.approx(0.01)
