@@ -1,0 +1,53 @@
+"""The commands of ``assay``, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from api.cli import about, demonstration, reading, running, serving
+
+LOOK = "Look at what was found"
+SERVE = "Serve"
+ABOUT = "About this installation"
+
+app = typer.Typer(
+    name="assay",
+    help="Audit and compare image datasets: what is wrong, what a model will wrongly learn, how two differ.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        about.version()
+        raise typer.Exit
+
+
+@app.callback()
+def assay(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Audit and compare image datasets: what is wrong, what a model will wrongly learn, how two differ."""
+
+
+app.command("audit")(running.audit)
+app.command("compare")(running.compare)
+app.command("list", rich_help_panel=LOOK)(reading.list_audits)
+app.command("report", rich_help_panel=LOOK)(reading.report)
+app.command("outliers", rich_help_panel=LOOK)(reading.outliers)
+app.command("neighbours", rich_help_panel=LOOK)(reading.neighbours)
+app.command("serve", rich_help_panel=SERVE)(serving.serve)
+app.command("worker", rich_help_panel=SERVE)(serving.worker)
+app.command("extractors", rich_help_panel=ABOUT)(about.extractors)
+app.command("analyses", rich_help_panel=ABOUT)(about.analyses)
+app.command("doctor", rich_help_panel=ABOUT)(about.doctor)
+app.command("version", rich_help_panel=ABOUT)(about.version)
+app.command("demo", rich_help_panel=ABOUT)(demonstration.demo)

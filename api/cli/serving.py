@@ -1,0 +1,128 @@
+"""``assay serve`` and ``assay worker``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import socket
+
+    from fastapi import FastAPI
+
+    from storage.settings import Settings
+
+GRACE_S = 5
+GIB = 2**30
+UPLOADS = "uploads"
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")] = 8000,
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR", help="Folder that datasets may be read from; may be repeated. The current one if none."
+        ),
+    ] = None,
+    max_upload_gib: Annotated[int, typer.Option(min=1, max=1024, help="Largest archive that is taken, in GiB.")] = 8,
+    insecure_public: Annotated[
+        bool,
+        typer.Option("--insecure-public", help="Listen where other machines reach it, although it has no accounts."),
+    ] = False,
+) -> None:
+    """Serve the REST API and the page of audits. Needs nothing but itself."""
+    from api.security import check_address
+    from storage.settings import Settings
+
+    hosts = check_address(host, insecure=insecure_public)
+    settings = with_roots(Settings(), root)
+    with bound(host, port) as listener:
+        _serve(settings, listener, hosts=hosts, max_upload_bytes=max_upload_gib * GIB)
+
+
+def with_roots(settings: Settings, roots: Collection[Path] | None) -> Settings:
+    """Settings that allow the given roots (or those set, or the current folder) and the folder of uploads."""
+    allowed = tuple(roots or settings.source_roots or (Path.cwd(),))
+    absolute = tuple(root.absolute() for root in (*allowed, settings.home / UPLOADS))
+    return settings.model_copy(update={"source_roots": absolute})
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises
+    ------
+    CommandError
+        If the address cannot be had.
+    """
+    import socket
+
+    from api.cli.exits import CommandError, Exit
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host.strip("[]"), port), family=family)
+    except OSError as error:
+        raise CommandError(
+            Exit.USAGE, f"assay: cannot listen on {host}:{port} ({error.strerror or error}); choose another --port."
+        ) from error
+
+
+def _serve(
+    settings: Settings, listener: socket.socket, *, hosts: Collection[str] | None, max_upload_bytes: int
+) -> None:
+    from api.app import create_app
+    from workers.service import Service
+
+    with Service.open(settings) as service:
+        app = create_app(service, settings.home / UPLOADS, hosts=hosts, max_upload_bytes=max_upload_bytes)
+        _announce(settings, listener)
+        run(app, listener, log_level=settings.log_level)
+
+
+def _announce(settings: Settings, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    roots = ", ".join(str(root) for root in (settings.source_roots or ())[:-1])
+    sys.stderr.write(
+        f"Assay is at http://{shown}:{port}/ (the API under /v1). Ctrl-C stops it; work in progress is kept.\n"
+        f"Datasets may be read from {roots}, and uploaded.\n"
+    )
+    sys.stderr.flush()
+
+
+def run(app: FastAPI, listener: socket.socket, *, log_level: str) -> None:
+    """Answer requests until a signal to stop."""
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        log_level=log_level,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+        lifespan="on",
+    )
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
+
+
+def worker(
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Steps it runs at once; ASSAY_CONCURRENCY if absent.")
+    ] = None,
+) -> int:
+    """Work for a service that has a broker (ASSAY_BROKER_URL). Start as many as the machines can carry."""
+    from storage.settings import Settings
+    from workers.app import run_worker
+
+    settings = Settings()
+    if concurrency is not None:
+        settings = settings.model_copy(update={"concurrency": concurrency})
+    return run_worker(settings)

@@ -1,0 +1,138 @@
+"""Audits and comparisons: submitted, followed, cancelled, listed, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+from starlette.responses import StreamingResponse
+
+from api import schemas
+from api.dependencies import ContextDep, ServiceDep
+from api.problems import problems
+from audit.fingerprint import fingerprint
+from storage.records import Audit
+
+RETRY_MS = 2000
+EVENT_ID_DIGITS = 16
+
+router = APIRouter(prefix="/v1/audits", tags=["audits"])
+
+
+@router.post(
+    "",
+    status_code=202,
+    responses={
+        200: {"model": schemas.AuditOut, "description": "It was there already, and has ended."},
+        **problems(
+            "unknown-id",
+            "failed",
+            "in-use",
+            "idempotency-in-flight",
+            "idempotency-reused",
+            "invalid-configuration",
+            "extractor-unavailable",
+            "source-unreadable",
+            "invalid-request",
+        ),
+    },
+)
+def submit(
+    body: schemas.AuditIn,
+    context: ContextDep,
+    response: Response,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            pattern=schemas.KEY_PATTERN,
+            description="Of your making: repeating the request with it never starts a second audit.",
+        ),
+    ] = None,
+) -> schemas.AuditOut:
+    """Submit an audit of one dataset, or a comparison of two.
+
+    Equal requests on equal datasets are one audit, with or without a key: submitting again gives what is there.
+    """
+    with context.keys.held(idempotency_key):
+        audit = context.service.submit_audit(body.dataset_ids, body.request(), idempotency_key)
+    out = schemas.AuditOut.of(audit)
+    response.headers["location"] = out.links["self"]
+    if audit.status.ended:
+        response.status_code = 200
+    return out
+
+
+@router.get("", responses=problems("bad-cursor", "invalid-request"))
+def list_audits(
+    service: ServiceDep, cursor: schemas.Cursor = None, limit: schemas.Limit = 50
+) -> schemas.Page[schemas.AuditOut]:
+    """List audits and comparisons, the newest first."""
+    records, following = service.audits(cursor, limit)
+    return schemas.Page(items=tuple(schemas.AuditOut.of(record) for record in records), next_cursor=following)
+
+
+@router.get("/{audit_id}", responses=problems("unknown-id", "invalid-request"))
+def show(audit_id: schemas.AuditId, service: ServiceDep) -> schemas.AuditOut:
+    """Show an audit: its status, how far it is, and where its report will be."""
+    return schemas.AuditOut.of(service.audit(audit_id))
+
+
+@router.get(
+    "/{audit_id}/events",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "Server-sent events: `progress` on every change, `ended` as the last.",
+            "content": {
+                "text/event-stream": {
+                    "schema": {"type": "string"},
+                    "example": 'id: 5f1c…\nevent: progress\ndata: {"id": "…", "status": "running", …}\n\n',
+                }
+            },
+        },
+        **problems("unknown-id", "invalid-request"),
+    },
+)
+def events(
+    audit_id: schemas.AuditId,
+    service: ServiceDep,
+    last_event_id: Annotated[
+        str | None,
+        Header(alias="Last-Event-ID", max_length=64, description="The last event seen, sent by browsers themselves."),
+    ] = None,
+) -> StreamingResponse:
+    """Follow an audit as server-sent events until it ends.
+
+    Every event holds the whole record, so nothing is missed by connecting late or again.
+    """
+    service.audit(audit_id)
+    return StreamingResponse(
+        event_stream(service.events(audit_id), last_event_id),
+        media_type="text/event-stream",
+        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+    )
+
+
+def event_stream(records: Iterator[Audit], last_event_id: str | None) -> Iterator[str]:
+    """Write records as server-sent events; the one the client has already seen is left out unless it is the last."""
+    yield f"retry: {RETRY_MS}\n\n"
+    for record in records:
+        name = "ended" if record.status.ended else "progress"
+        id_ = fingerprint("event", record)[:EVENT_ID_DIGITS]
+        if id_ != last_event_id or record.status.ended:
+            yield f"id: {id_}\nevent: {name}\ndata: {schemas.AuditOut.of(record).model_dump_json()}\n\n"
+
+
+@router.post("/{audit_id}/cancel", status_code=202, responses=problems("unknown-id", "invalid-request"))
+def cancel(audit_id: schemas.AuditId, service: ServiceDep) -> schemas.AuditOut:
+    """Cancel an audit; one that has ended stays as it is. What is done is kept and used when it is submitted again."""
+    service.cancel(audit_id)
+    return schemas.AuditOut.of(service.audit(audit_id))
+
+
+@router.delete("/{audit_id}", status_code=204, responses=problems("unknown-id", "in-use", "invalid-request"))
+def delete(audit_id: schemas.AuditId, service: ServiceDep) -> None:
+    """Delete an audit and its report; one that is running is cancelled first."""
+    service.delete_audit(audit_id)

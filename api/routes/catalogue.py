@@ -1,0 +1,40 @@
+"""What this installation can do, and whether it is well."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from api import schemas
+from api.catalogue import analysis_rows, extractor_rows
+from api.dependencies import ServiceDep
+from api.problems import problems
+
+router = APIRouter()
+
+
+@router.get("/v1/extractors", tags=["catalogue"], responses=problems())
+def extractors() -> tuple[schemas.ExtractorOut, ...]:
+    """List the extractors that can be asked for."""
+    return tuple(schemas.ExtractorOut.model_validate(row) for row in extractor_rows())
+
+
+@router.get("/v1/analyses", tags=["catalogue"], responses=problems())
+def analyses() -> tuple[schemas.AnalysisOut, ...]:
+    """List the analyses and the JSON schema of each one's configuration."""
+    return tuple(schemas.AnalysisOut.model_validate(row) for row in analysis_rows())
+
+
+@router.get("/healthz", tags=["health"], responses=problems())
+def healthz(service: ServiceDep) -> schemas.Health:
+    """Say that the process answers."""
+    return schemas.Health.model_validate({"status": "ok", **service.health()})
+
+
+@router.get(
+    "/readyz",
+    tags=["health"],
+    responses={503: {"model": schemas.Health, "description": "A part does not answer."}, **problems()},
+)
+def readyz(service: ServiceDep, response: Response) -> schemas.Health:
+    """Say whether everything that work needs is there: database, blobs, runner or broker."""
+    return schemas.Health.model_validate({"status": "ready", **service.readiness()})

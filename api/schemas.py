@@ -1,0 +1,254 @@
+"""Bodies and parameters of the REST API."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from fastapi import Path as PathParam
+from fastapi import Query
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from api.cursors import MAX_LENGTH as MAX_CURSOR
+from storage.records import Audit, AuditRequest, Dataset
+from storage.sources import SourceSpec
+
+ID_PATTERN = r"^[0-9a-z]{8,64}$"
+IMAGE_ID_PATTERN = r"^[0-9a-f]{16}$"
+TABLE_PATTERN = r"^[a-z][a-z0-9_]{0,63}$"
+KEY_PATTERN = r"^[\x21-\x7e]{1,255}$"
+PLAIN_TEXT = r"^[^\x00-\x1f\x7f]*$"
+MAX_LIMIT = 200
+MAX_OFFSET = 10_000_000
+MAX_K = 200
+MAX_SAFE_INTEGER = 2**53
+MAX_DEPTH = 8
+MAX_VALUES = 10_000
+
+T = TypeVar("T")
+
+
+def plain_json(value: Any) -> Any:
+    """Refuse JSON that has no canonical form or no bounds.
+
+    Raises
+    ------
+    ValueError
+        For text that is not Unicode, a number that is not finite or beyond ±2^53, or too deep a nesting.
+    """
+    seen = 0
+
+    def walk(part: Any, depth: int) -> None:
+        nonlocal seen
+        seen += 1
+        if depth > MAX_DEPTH or seen > MAX_VALUES:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} or more than {MAX_VALUES} values")
+        if isinstance(part, dict):
+            for key, item in part.items():
+                walk(key, depth + 1)
+                walk(item, depth + 1)
+        elif isinstance(part, list):
+            for item in part:
+                walk(item, depth + 1)
+        else:
+            _check_scalar(part)
+
+    walk(value, 0)
+    return value
+
+
+def _check_scalar(part: Any) -> None:
+    if isinstance(part, str) and ("\0" in part or (not part.isascii() and _has_surrogates(part))):
+        raise ValueError("text with a NUL or half a surrogate pair")
+    if isinstance(part, float) and not math.isfinite(part):
+        raise ValueError("numbers must be finite")
+    if isinstance(part, int) and abs(part) > MAX_SAFE_INTEGER:
+        raise ValueError(f"whole numbers must lie within ±{MAX_SAFE_INTEGER}")
+
+
+def _has_surrogates(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _distinct(ids: list[str]) -> list[str]:
+    if len(set(ids)) != len(ids):
+        raise ValueError("a dataset cannot be compared with itself; name two different ones")
+    return ids
+
+
+DatasetId = Annotated[str, PathParam(pattern=ID_PATTERN, description="Id of a dataset.")]
+AuditId = Annotated[str, PathParam(pattern=ID_PATTERN, description="Id of an audit or comparison.")]
+ImageId = Annotated[str, PathParam(pattern=IMAGE_ID_PATTERN, description="Id of an image: 16 hexadecimal digits.")]
+TableName = Annotated[str, PathParam(pattern=TABLE_PATTERN, description="Name of a table, without its ending.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Most items on the page.")]
+Cursor = Annotated[
+    str | None, Query(max_length=MAX_CURSOR, description="`next_cursor` of the page before; nothing for the first.")
+]
+K = Annotated[int, Query(ge=1, le=MAX_K, description="How many neighbours.")]
+Name = Annotated[str, Query(max_length=200, pattern=PLAIN_TEXT)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatasetIn(_Body):
+    """A dataset to register: a path, or a source with everything that can be said about it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {"source": {"uri": "/data/flowers", "label_from": "folder"}, "name": "flowers"},
+                {"source": {"uri": "/data/flowers.csv", "label_from": "species", "split_from": "fold"}},
+            ]
+        },
+    )
+
+    source: Annotated[SourceSpec, BeforeValidator(plain_json)] = Field(description="What to read, and how.")
+    name: str | None = Field(
+        None, min_length=1, max_length=200, pattern=PLAIN_TEXT, description="Shown in reports; from the path if absent."
+    )
+
+
+class AuditIn(_Body):
+    """An audit of one dataset, or a comparison of two (reference first, candidate second)."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {"dataset_ids": ["4f7c2d1e9ab84c0fb35d86e1a2c94b70"], "extractor": "classical", "seed": 0},
+                {
+                    "dataset_ids": ["4f7c2d1e9ab84c0fb35d86e1a2c94b70", "91c0e5aa7d2f4b06a1f38c4d5e60b2f7"],
+                    "skip": ["labels"],
+                },
+            ]
+        },
+    )
+
+    dataset_ids: Annotated[
+        list[Annotated[str, Field(pattern=ID_PATTERN)]], AfterValidator(_distinct), Field(min_length=1, max_length=2)
+    ] = Field(description="One dataset, or reference and candidate.")
+    extractor: str = Field(
+        "classical", min_length=1, max_length=1024, pattern=PLAIN_TEXT, description="Name of the extractor."
+    )
+    seed: int = Field(0, ge=0, lt=MAX_SAFE_INTEGER, description="Seed of every random choice.")
+    analyses: Annotated[dict[str, dict[str, Any]], BeforeValidator(plain_json)] = Field(
+        default_factory=dict, description="Configuration per analysis (GET /v1/analyses describes each)."
+    )
+    skip: Annotated[list[Annotated[str, Field(max_length=64, pattern=PLAIN_TEXT)]], Field(max_length=64)] = Field(
+        default_factory=list, description="Analyses to leave out."
+    )
+    title: str = Field("", max_length=200, pattern=PLAIN_TEXT, description="Title of the report.")
+
+    def request(self) -> AuditRequest:
+        """What the service is asked for."""
+        return AuditRequest(
+            extractor=self.extractor,
+            seed=self.seed,
+            analyses=self.analyses,
+            skip=tuple(self.skip),
+            title=self.title,
+        )
+
+
+class DatasetOut(Dataset):
+    """A dataset and the addresses that belong to it."""
+
+    links: dict[str, str] = Field(description="Addresses: `self`.")
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> DatasetOut:
+        """Add the addresses to a record."""
+        return cls(**dict(dataset), links={"self": f"/v1/datasets/{dataset.id}"})
+
+
+class AuditOut(Audit):
+    """An audit or comparison and the addresses that belong to it."""
+
+    links: dict[str, str] = Field(description="Addresses: `self`, `events`, and `report` once it is there.")
+
+    @classmethod
+    def of(cls, audit: Audit) -> AuditOut:
+        """Add the addresses to a record."""
+        own = f"/v1/audits/{audit.id}"
+        links = {"self": own, "events": f"{own}/events"}
+        if audit.status == "done":
+            links["report"] = f"{own}/report"
+        return cls(**dict(audit), links=links)
+
+
+class Page(_Body, Generic[T]):
+    """One page of a list."""
+
+    items: tuple[T, ...] = Field(description="The items, in a stable order.")
+    next_cursor: str | None = Field(description="Where the next page starts; null on the last.")
+
+
+class ImageOut(_Body):
+    """One input of an audited dataset, quarantined ones included."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    image_id: str
+    path: str
+    dataset: str | None = Field(None, description="Name of its dataset, in a comparison.")
+    status: str = Field(description="`ok`, `quarantined` or `skipped`.")
+    reason: str | None = Field(None, description="Why it is not ok: a stable code.")
+    label: str | None = None
+    split: str | None = None
+
+
+class OutlierOut(_Body):
+    """One image by how unusual it is."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    image_id: str
+    path: str
+    score: float = Field(description="Mean distance to its nearest neighbours; higher is more unusual.")
+    rank: int = Field(description="1 is the most unusual.", ge=1)
+
+
+class NeighbourOut(_Body):
+    """One image by how near it is."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    image_id: str
+    path: str
+    distance: float = Field(description="Euclidean distance between unit vectors, in [0, 2].", ge=0)
+
+
+class ExtractorOut(_Body):
+    """One extractor this installation knows."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+    description: str
+
+
+class AnalysisOut(_Body):
+    """One analysis and its configuration."""
+
+    name: str
+    version: int
+    title: str
+    question: str
+    datasets: Literal[1, 2] = Field(description="How many datasets it reads.")
+    needs: tuple[str, ...]
+    tables: tuple[str, ...]
+    source: str = Field(description="Paper, equation or definition.")
+    config: dict[str, Any] = Field(description="JSON schema of its configuration.")
+
+
+class Health(_Body):
+    """Whether the process answers."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    status: str
