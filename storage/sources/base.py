@@ -42,7 +42,7 @@ class SourceSpec(BaseModel):
         "auto",
         min_length=1,
         max_length=256,
-        description="Where groups (sequence, camera, patient) come from: the same words; `auto` takes a column `group`.",
+        description="Where groups (sequence, camera, patient) come from: the same words; `auto` is a column `group`.",
     )
     box_from: str = Field(
         "auto",
@@ -192,8 +192,9 @@ class Source(ABC):
             raise PictureError("changed", f"{len(data)} bytes that are not those which were scanned; scan again")
         return data
 
+    @abstractmethod
     def close(self) -> None:
-        """Let go of open files; the source can be read again afterwards only by opening it anew."""
+        """Let go of open files; to read on, open the source anew."""
 
     def __enter__(self) -> Source:
         return self

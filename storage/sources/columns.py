@@ -22,6 +22,7 @@ BOX_NAMES = ("box",)
 """Column names that ``auto`` looks for, first match wins, in any case."""
 
 BLOCK = 4096
+N_CORNERS = 4
 Box = tuple[float, float, float, float]
 
 
@@ -69,7 +70,9 @@ def wants_columns(spec: SourceSpec) -> bool:
     return spec.path_column is not None or any(is_column(choice) for choice in choices)
 
 
-def find_roles(spec: SourceSpec, names: Sequence[str], *, needs_path: bool) -> Roles:
+def find_roles(
+    spec: SourceSpec, names: Sequence[str], *, needs_path: bool, path_names: Sequence[str] = PATH_NAMES
+) -> Roles:
     """Match a specification with the columns of a table.
 
     Raises
@@ -79,11 +82,11 @@ def find_roles(spec: SourceSpec, names: Sequence[str], *, needs_path: bool) -> R
     SourceError
         If a path column is needed and none has a known name.
     """
-    path = _named(spec, "path_column", spec.path_column, names) if spec.path_column else _first(PATH_NAMES, names)
+    path = _named(spec, "path_column", spec.path_column, names) if spec.path_column else _first(path_names, names)
     if needs_path and path is None:
         raise SourceError(
             spec.uri,
-            f"no column of {spec.uri} is called like a path ({', '.join(PATH_NAMES)}); say which one with path_column. "
+            f"no column of {spec.uri} is called like a path ({', '.join(path_names)}); say which one with path_column. "
             f"Its columns are {', '.join(names)}.",
         )
     rest = [name for name in names if name != path]
@@ -105,7 +108,7 @@ def _choose(spec: SourceSpec, option: str, usual: Sequence[str], names: Sequence
 
 def _choose_box(spec: SourceSpec, names: Sequence[str]) -> tuple[str, ...]:
     parts = spec.box_from.split(",")
-    if len(parts) == len(Box.__args__):  # type: ignore[attr-defined]
+    if len(parts) == N_CORNERS:
         return tuple(_named(spec, "box_from", part.strip(), names) for part in parts)
     one = _choose(spec, "box_from", BOX_NAMES, names)
     return () if one is None else (one,)
@@ -145,7 +148,9 @@ def iterate(table: pa.Table, roles: Roles, order: Sequence[int]) -> Iterator[tup
 
 
 def _values(columns: dict[str, list[Any]], roles: Roles, i: int) -> Values:
-    label, split, group = (as_text(columns[name][i]) if name else None for name in (roles.label, roles.split, roles.group))
+    label, split, group = (
+        as_text(columns[name][i]) if name else None for name in (roles.label, roles.split, roles.group)
+    )
     if not roles.box:
         return Values(label, split, group)
     cells = columns[roles.box[0]][i] if len(roles.box) == 1 else [columns[name][i] for name in roles.box]
@@ -161,7 +166,7 @@ def as_text(value: Any) -> str | None:
     >>> as_text(3.0), as_text(True), as_text(""), as_text("007")
     ('3', 'true', None, '007')
     """
-    if value is None or value == "" or value == b"":
+    if value is None or (isinstance(value, str | bytes) and not value):
         return None
     if isinstance(value, bool):
         return "true" if value else "false"

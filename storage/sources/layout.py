@@ -82,11 +82,11 @@ def split_folders(path: bytes) -> Folders:
     return tuple(part for part in path.split(b"/")[:-1] if part not in {b"", b"."})
 
 
-def detect(paths: Iterable[bytes]) -> Layout:
+def detect(paths: Iterable[bytes], *, with_split: bool = True) -> Layout:
     """Decide what the folders mean from the paths of everything that may be a picture."""
     kinds = sorted({split_folders(path) for path in paths})
     n_wrappers = _count_wrappers(kinds)
-    level = _find_split(kinds, n_wrappers)
+    level = _find_split(kinds, n_wrappers) if with_split else None
     longest = max((len(folders) for folders in kinds), default=0)
     n_levels = longest - n_wrappers - (level is not None) - 1
     return Layout(n_wrappers, level, max(0, n_levels))
@@ -114,6 +114,4 @@ def pick(path: bytes, number: int) -> str | None:
     """Take the Nth folder of a path (1 is the outermost, -1 the innermost); None when there are fewer."""
     folders = split_folders(path)
     index = number - 1 if number > 0 else number
-    if -len(folders) <= index < len(folders):
-        return display(folders[index])
-    return None
+    return display(folders[index]) if -len(folders) <= index < len(folders) else None

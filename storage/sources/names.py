@@ -5,57 +5,26 @@ from __future__ import annotations
 import unicodedata
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-PICTURE_ENDINGS = {
-    b"jpg": "JPEG",
-    b"jpeg": "JPEG",
-    b"jpe": "JPEG",
-    b"jfif": "JPEG",
-    b"png": "PNG",
-    b"apng": "PNG",
-    b"gif": "GIF",
-    b"bmp": "BMP",
-    b"dib": "BMP",
-    b"webp": "WEBP",
-    b"tif": "TIFF",
-    b"tiff": "TIFF",
-    b"ppm": "PPM",
-    b"pgm": "PPM",
-    b"pbm": "PPM",
-    b"pnm": "PPM",
-    b"avif": "AVIF",
-    b"jp2": "JPEG2000",
-    b"ico": "ICO",
-    b"heic": "HEIF",
-    b"heif": "HEIF",
-    b"tga": "TGA",
-}
-"""File ending → the format it promises. A file that ends so is a picture, and a bad one if it cannot be read."""
+from audit.pictures.decode import EXTENSIONS
+
+PICTURE_ENDINGS = frozenset(
+    [extension[1:].encode() for extensions in EXTENSIONS.values() for extension in extensions]
+    + b"jp2 j2k ico heic heif tga dds cr2 nef arw dng".split()
+)
+"""A file that ends so is meant as a picture, and is a bad one if it cannot be read."""
 
 ARCHIVE_ENDINGS = frozenset(b"zip tar tgz tbz tbz2 txz gz bz2 xz zst 7z rar".split())
 """Archives inside a source are never opened."""
 
 OTHER_ENDINGS = frozenset(
-    b"txt csv tsv json jsonl ndjson xml yaml yml md rst html htm pdf doc docx xls xlsx ppt pptx py ipynb js css c h cpp "
-    b"java sh bat toml ini cfg log lock npy npz pkl pickle pt pth onnx h5 hdf5 mat parquet arrow feather db sqlite "
+    b"txt csv tsv json jsonl ndjson xml yaml yml md rst html htm pdf doc docx xls xlsx ppt pptx py ipynb js css c h "
+    b"cpp java sh bat toml ini cfg log lock npy npz pkl pickle pt pth onnx h5 hdf5 mat parquet arrow feather db sqlite "
     b"lst idx names mp4 mov avi mkv webm mp3 wav flac ogg exe dll so bin license readme svg eps ai psd".split()
 )
 """Files that are not pictures; a file with any other ending, or none, is judged by its bytes."""
 
 SYSTEM_NAMES = frozenset({b"thumbs.db", b"ehthumbs.db", b"desktop.ini", b"__macosx", b"icon\r", b"@eadir"})
 """Files and folders that operating systems leave behind (compared in lower case)."""
-
-_SIGNATURES = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"BM", "BMP"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"\0\0\0\x0cjP  ", "JPEG2000"),
-    (b"\0\0\1\0", "ICO"),
-)
-_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIF", b"heix": "HEIF", b"mif1": "HEIF"}
 
 
 def display(path: bytes) -> str:
@@ -101,7 +70,7 @@ def skip_rule(path: bytes, *, include_hidden: bool) -> tuple[str, str] | None:
     Returns
     -------
     (reason, detail) or None
-        ``system_file``, ``hidden``, ``nested_archive`` or ``not_an_image``; None for what may be a picture.
+        ``system_file``, ``hidden``, ``nested_archive`` or ``other_file``; None for what may be a picture.
     """
     parts = path.split(b"/")
     for part in parts:
@@ -113,7 +82,7 @@ def skip_rule(path: bytes, *, include_hidden: bool) -> tuple[str, str] | None:
     if end in ARCHIVE_ENDINGS:
         return "nested_archive", f"an archive (.{display(end)}) inside the source is not opened"
     if end in OTHER_ENDINGS or parts[-1].lower() in OTHER_ENDINGS:
-        return "not_an_image", f"{display(parts[-1])} is not a picture by its name"
+        return "other_file", f"{display(parts[-1])} is not a picture by its name"
     return None
 
 
@@ -125,26 +94,3 @@ def is_picture_name(path: bytes) -> bool:
 def is_unsafe(path: bytes) -> bool:
     """Whether a name is absolute, climbs with ``..``, or holds a NUL byte."""
     return path.startswith(b"/") or b"\0" in path or b".." in path.split(b"/")
-
-
-def sniff(data: bytes) -> str | None:
-    """Format that the first bytes announce, or None when they are those of no picture known here."""
-    for signature, name in _SIGNATURES:
-        if data.startswith(signature):
-            return name
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data[4:8] == b"ftyp":
-        return _BRANDS.get(data[8:12])
-    if data[:1] == b"P" and data[1:2] in b"123456" and data[2:3].isspace():
-        return "PPM"
-    return None
-
-
-def wrong_ending(path: bytes, format_name: str | None) -> str | None:
-    """Say so when a file's ending promises another format than its bytes hold; None when they agree."""
-    promised = PICTURE_ENDINGS.get(ending(path))
-    found = {"MPO": "JPEG"}.get(format_name or "", format_name)
-    if promised is None or found is None or promised == found.upper():
-        return None
-    return f"wrong_extension: .{display(ending(path))} holds {found}"

@@ -48,7 +48,7 @@ class RootedFolder:
         Raises
         ------
         PictureError
-            With the reason ``vanished``, ``unreadable``, ``symlink``, ``special_file``, ``too_large`` or ``changed``.
+            With the reason ``vanished``, ``unreadable``, ``not_a_file``, ``too_large`` or ``changed``.
         """
         with self._parent(path) as (folder, name), _explained(path):
             refuse_special(os.stat(name, dir_fd=folder, follow_symlinks=False), path)
@@ -84,7 +84,7 @@ class RootedFolder:
     def _parent(self, path: bytes) -> Iterator[tuple[int, bytes]]:
         folder, _, name = path.rpartition(b"/")
         if not name or b"\0" in path or b".." in path.split(b"/") or path.startswith(b"/"):
-            raise PictureError("unsafe_path", f"{display(path)} does not name a file below the root")
+            raise PictureError("outside_root", f"{display(path)} does not name a file below the root")
         with self._folder(folder) as fd:
             yield fd, name
 
@@ -108,7 +108,9 @@ def _step(fd: int, part: bytes, path: bytes) -> int:
         deeper = os.open(part, _FOLDER, dir_fd=fd)
     except NotADirectoryError:
         if stat.S_ISLNK(os.stat(part, dir_fd=fd, follow_symlinks=False).st_mode):
-            raise PictureError("symlink", f"{display(part)} in {display(path)} is a link; links are not followed") from None
+            raise PictureError(
+                "not_a_file", f"{display(part)} in {display(path)} is a link; links are not followed"
+            ) from None
         raise
     os.close(fd)
     return deeper
@@ -120,12 +122,12 @@ def refuse_special(found: os.stat_result, path: bytes) -> None:
     Raises
     ------
     PictureError
-        With the reason ``symlink`` or ``special_file``.
+        With the reason ``not_a_file``.
     """
     if stat.S_ISLNK(found.st_mode):
-        raise PictureError("symlink", f"{display(path)} is a link; links are not followed")
+        raise PictureError("not_a_file", f"{display(path)} is a link; links are not followed")
     if not stat.S_ISREG(found.st_mode):
-        raise PictureError("special_file", f"{display(path)} is {special_name(found.st_mode)}, not a regular file")
+        raise PictureError("not_a_file", f"{display(path)} is {special_name(found.st_mode)}, not a regular file")
 
 
 def special_name(mode: int) -> str:
@@ -164,6 +166,6 @@ def _explained(path: bytes) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise PictureError("symlink", f"{display(path)} is a link; links are not followed") from error
+            raise PictureError("not_a_file", f"{display(path)} is a link; links are not followed") from error
         reason = "vanished" if error.errno in _GONE else "unreadable"
         raise PictureError(reason, f"{display(path)}: {error.strerror}") from error
