@@ -1,7 +1,7 @@
 """What is kept of a picture to find its copies later: an exact hash, and a thumbnail to look at a second time.
 
 A bit string that merely *ranks* similarity cannot tell a rotated or partly covered copy from another picture. So the
-second look is stored itself: 32 x 32 of luma and 8 x 8 of chroma, 1 152 bytes a picture. Everything the search for
+second look is stored itself: 48 x 48 of luma and 8 x 8 of chroma, 2 432 bytes a picture. Everything the search for
 near-duplicates needs (frequency descriptor, alignment, residual) is computed from it without reading a file again.
 """
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from PIL import Image
 
-LUMA_SIDE = 32
+LUMA_SIDE = 48
 """Side of the luma thumbnail, in pixels. The picture is squashed to a square: aspect ratio is kept elsewhere."""
 
 CHROMA_SIDE = 8
@@ -31,7 +31,7 @@ HASH_SCHEMA = pa.schema(
 """Columns that :func:`hashes` fills.
 
 pixel_hash : SHA-256 of the working picture's size and pixels, 64 hexadecimal digits
-look_luma : uint8 (32, 32), row-major, ITU-R BT.601 luma in 0..255
+look_luma : uint8 (48, 48), row-major, ITU-R BT.601 luma in 0..255
 look_chroma : uint8 (2, 8, 8), row-major, Cb then Cr, 128 = no colour
 """
 

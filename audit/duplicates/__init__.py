@@ -1,0 +1,1 @@
+"""Which pictures are copies of each other: candidates, the second look, and groups."""
