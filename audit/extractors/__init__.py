@@ -1,1 +1,17 @@
 """Frozen extractors: pictures in, an embedding and layers of neurons out."""
+
+from audit.extractors.base import Extractor, ExtractorInfo, ExtractorSpec, Features, InputSpec, Layer
+from audit.extractors.registry import Scheme, describe_extractors, load_extractor, resolve_spec
+
+__all__ = [
+    "Extractor",
+    "ExtractorInfo",
+    "ExtractorSpec",
+    "Features",
+    "InputSpec",
+    "Layer",
+    "Scheme",
+    "describe_extractors",
+    "load_extractor",
+    "resolve_spec",
+]

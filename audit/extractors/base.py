@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from audit.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    from audit.dna import NeuronRanges
 
 
 class InputSpec(BaseModel):
@@ -59,6 +62,20 @@ class ExtractorSpec(BaseModel):
         return fingerprint("extractor", self)
 
 
+class ExtractorInfo(BaseModel):
+    """An extractor, or a family of them, as shown to people.
+
+    name : what to type, placeholders in capitals
+    needs : what must be there before it runs
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    summary: str
+    needs: str
+
+
 @dataclass(frozen=True)
 class Features:
     """What an extractor says about a batch of b pictures.
@@ -85,6 +102,11 @@ class Extractor(Protocol):
     @property
     def spec(self) -> ExtractorSpec:
         """What decides its numbers, and its fingerprint."""
+        ...
+
+    @property
+    def ranges(self) -> NeuronRanges:
+        """Where each neuron lives; Visual DNA counts in these ranges."""
         ...
 
     def features(self, batch: npt.NDArray[np.uint8]) -> Features:

@@ -1,0 +1,55 @@
+"""Where each neuron of an extractor lives: ranges from the activations on a calibration set.
+
+Source: docs/visual-dna.md; the choice is argued in docs/adr/0011-neuron-ranges.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from audit.dna import LayerRanges, NeuronRanges
+
+QUANTILES = (0.0005, 0.9995)
+WIDEN = 0.10
+MIN_WIDTH = 0.02
+"""A range is at least this share of the median range of its layer's living neurons."""
+
+Floats = npt.NDArray[np.float32]
+
+
+def calibrate(batches: Sequence[Mapping[str, Floats]], statement: str) -> NeuronRanges:
+    """Ranges of every neuron from the activations on a calibration set.
+
+    The range is [q(0.0005), q(0.9995)] widened by 10 % in all, or, if that is narrower than 2 % of the median range
+    of the layer, as wide as that around the same middle. A neuron that never changed is dead.
+
+    Parameters
+    ----------
+    batches : sequence of mappings of layer name to float32 (b, positions, c)
+    statement : str
+        What the calibration set is, in words.
+
+    Raises
+    ------
+    ValueError
+        If there are no batches.
+    """
+    if not batches:
+        raise ValueError("calibration needs at least one batch of activations")
+    layers = {name: _layer([batch[name] for batch in batches]) for name in batches[0]}
+    return NeuronRanges(layers, statement)
+
+
+def _layer(parts: Sequence[Floats]) -> LayerRanges:
+    values = np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts])
+    dead = values.max(axis=0) == values.min(axis=0)
+    q = np.stack([np.quantile(values[:, i], QUANTILES) for i in range(values.shape[1])], axis=1).astype(np.float64)
+    middle, half = (q[0] + q[1]) / 2, (q[1] - q[0]) / 2 * (1 + WIDEN)
+    living = half[~dead & (half > 0)]
+    least = MIN_WIDTH * float(np.median(living)) if living.size else 0.5
+    half = np.maximum(half, least)
+    half = np.maximum(half, 1e-4 * np.maximum(np.abs(middle), 1e-6))
+    return LayerRanges((middle - half).astype(np.float32), (middle + half).astype(np.float32), dead)

@@ -1,0 +1,136 @@
+"""Which extractors exist and how a name becomes one.
+
+A name is ``scheme`` or ``scheme:rest``. Other distributions add schemes through the entry-point group
+``assay.extractors``; each entry point names a :class:`Scheme`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from audit.errors import UnknownExtractorError
+from audit.extractors.base import Extractor, ExtractorInfo, ExtractorSpec
+
+ENTRY_POINTS = "assay.extractors"
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A family of extractors whose names start alike.
+
+    Attributes
+    ----------
+    info : ExtractorInfo
+        Shown to people; ``info.name`` up to the first colon is the scheme.
+    load : (rest of the name) -> Extractor
+        May be slow; called once per name and process.
+    resolve : (rest of the name) -> ExtractorSpec
+        The same specification, as cheaply as possible.
+    """
+
+    info: ExtractorInfo
+    load: Callable[[str], Extractor]
+    resolve: Callable[[str], ExtractorSpec]
+
+    @property
+    def name(self) -> str:
+        """What names of this family start with."""
+        return self.info.name.partition(":")[0]
+
+
+def load_extractor(name: str) -> Extractor:
+    """The extractor of that name, ready to run.
+
+    Parameters
+    ----------
+    name : str
+        ``classical`` or ``openclip:MODEL/PRETRAINED-or-PATH``, or what a plug-in adds.
+
+    Raises
+    ------
+    UnknownExtractorError
+        If there is none; the message lists those there are.
+    WeightsUnavailableError
+        If its weights are neither here nor downloadable.
+    """
+    scheme, rest = _parse(name)
+    return scheme.load(rest)
+
+
+def resolve_spec(name: str) -> ExtractorSpec:
+    """The specification that :func:`load_extractor` would give, without embedding anything.
+
+    Raises
+    ------
+    UnknownExtractorError, WeightsUnavailableError
+        As :func:`load_extractor`.
+    """
+    scheme, rest = _parse(name)
+    return scheme.resolve(rest)
+
+
+def describe_extractors() -> tuple[ExtractorInfo, ...]:
+    """Every extractor there is, the bundled one first."""
+    return tuple(scheme.info for scheme in _schemes().values())
+
+
+def _parse(name: str) -> tuple[Scheme, str]:
+    prefix, colon, rest = name.partition(":")
+    schemes = _schemes()
+    scheme = schemes.get(prefix)
+    takes_rest = scheme is not None and ":" in scheme.info.name
+    if scheme is None or takes_rest != bool(colon and rest):
+        known = ", ".join(scheme.info.name for scheme in schemes.values())
+        raise UnknownExtractorError(name, f"there is no extractor {name!r}; there are: {known}")
+    return scheme, rest
+
+
+@lru_cache(maxsize=1)
+def _schemes() -> dict[str, Scheme]:
+    found = [_classical(), _openclip()]
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
+        plugged: Any = point.load()
+        if not isinstance(plugged, Scheme):
+            raise TypeError(f"entry point {point.name!r} of {ENTRY_POINTS} must name a Scheme, got {type(plugged)}")
+        found.append(plugged)
+    schemes: dict[str, Scheme] = {}
+    for scheme in found:
+        schemes.setdefault(scheme.name, scheme)
+    return schemes
+
+
+def _classical() -> Scheme:
+    def load(_: str) -> Extractor:
+        from audit.extractors import classical
+
+        return classical.load()
+
+    info = ExtractorInfo(
+        name="classical",
+        summary="Colour, texture and edges in cells; no network, no accelerator, about 1 000 pictures/s a core.",
+        needs="nothing",
+    )
+    return Scheme(info, load, lambda rest: load(rest).spec)
+
+
+def _openclip() -> Scheme:
+    def load(rest: str) -> Extractor:
+        from audit.extractors import openclip
+
+        return openclip.load(rest)
+
+    def resolve(rest: str) -> ExtractorSpec:
+        from audit.extractors import openclip
+
+        return openclip.resolve(rest)
+
+    info = ExtractorInfo(
+        name="openclip:MODEL/PRETRAINED-or-PATH",
+        summary="Image tower of any OpenCLIP model, with layers tapped by hooks.",
+        needs="weights: a pretrained tag (downloaded once) or the path of a .safetensors file",
+    )
+    return Scheme(info, load, resolve)
