@@ -164,7 +164,7 @@ class Source(ABC):
 
     @property
     def layout(self) -> str:
-        """One sentence on where labels and splits were taken from; known once :meth:`entries` has begun."""
+        """Where labels and splits were taken from, in words; known once :meth:`entries` has begun."""
         return ""
 
     @abstractmethod

@@ -42,6 +42,11 @@ class Roles:
         named = {self.path, self.label, self.split, self.group, *self.box}
         return frozenset(name for name in named if name is not None)
 
+    def describe(self) -> str:
+        """Say which columns were taken for what."""
+        given = [("label", self.label), ("split", self.split), ("group", self.group), ("box", ", ".join(self.box))]
+        return ", ".join(f"{role} from the column {name!r}" for role, name in given if name) or "no column has a role"
+
     @property
     def text(self) -> frozenset[str]:
         """Names of the columns whose values are text whatever they look like."""

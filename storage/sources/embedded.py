@@ -76,8 +76,7 @@ class EmbeddedSource(Source):
     @property
     def layout(self) -> str:
         """Where labels and splits were taken from."""
-        given = [f"{role} from the column {name!r}" for role, name in vars(self._roles).items() if name]
-        return f"pictures from the column {self._image!r}; {', '.join(given) or 'no other column has a role'}."
+        return f"pictures from the column {self._image!r}; {self._roles.describe()}"
 
     def entries(self) -> Iterator[Entry]:
         """List every row; see :meth:`Source.entries`."""

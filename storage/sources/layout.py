@@ -71,10 +71,10 @@ class Layout:
         return Place(rest[-1] if rest else None, split, tuple(rest[:-1]))
 
     def describe(self) -> str:
-        """Say in one sentence what was decided."""
+        """Say what was decided."""
         split = "no split" if self.split_level is None else f"split from folder {self.split_level + 1}"
         wrapper = f"; the first {self.n_wrappers} folder(s) hold everything and mean nothing" if self.n_wrappers else ""
-        return f"label from the folder a picture lies in, {split}{wrapper}."
+        return f"label from the folder a picture lies in, {split}{wrapper}"
 
 
 def split_folders(path: bytes) -> Folders:

@@ -68,19 +68,19 @@ class PathSource(Source):
             )
         reader = FolderReader(self.spec, [name for name in names if name] if _wants_folders(self.spec, roles) else [])
         self._schema = reader.extend(columns.metadata_schema(table.schema, roles.used))
-        self._layout = _describe(roles, reader)
+        self._layout = roles.describe() + ("" if roles.label else f"; {reader.describe()}")
         self._total = len(names) + len(bad)
         keys = [name or b"" for name in names]
         for number, values, row in columns.iterate(table, roles, _sorted_rows(table, keys)):
             member = self._member(names[number], number)
-            yield as_entry(member, *reader.complete(member.path, (values, row)), is_certain=True)
+            yield as_entry(member, *reader.complete(member.path, (values, row), roles), is_certain=True)
         for line in bad:
             problem = (QUARANTINED, "bad_row", line.detail)
-            yield as_entry(Member(f"line {line.number}".encode(), "", None, problem), Values(), {})
+            yield as_entry(Member(b"line %d" % line.number, "", None, problem), Values(), {})
 
     def _member(self, name: bytes | None, number: int) -> Member:
         if not name:
-            return Member(f"row {number + 1}".encode(), "", None, (QUARANTINED, "bad_row", "the row names no path"))
+            return Member(b"row %d" % (number + 1), "", None, (QUARANTINED, "bad_row", "the row names no path"))
         path = self._relative(name)
         if path is None:
             detail = f"it leads outside {self._root.path}; images_root says where paths start from"
@@ -151,14 +151,9 @@ def _as_bytes(name: Any) -> bytes | None:
 
 
 def _wants_folders(spec: SourceSpec, roles: Roles) -> bool:
-    """Whether any setting asks for a path's folders; a manifest's columns come first."""
+    """Whether a path's folders have a say: they are asked for, or no column holds labels."""
     choices = (spec.label_from, spec.split_from, spec.group_from)
-    return any(choice.startswith("folder") for choice in choices) or roles.label is None
-
-
-def _describe(roles: Roles, reader: FolderReader) -> str:
-    given = [f"{role} from the column {name!r}" for role, name in vars(roles).items() if name and role != "path"]
-    return f"{', '.join(given)}; {reader.describe()}" if given else reader.describe()
+    return roles.label is None or any(choice.startswith("folder") for choice in choices)
 
 
 def _sorted_rows(table: pa.Table, keys: Sequence[bytes]) -> list[int]:

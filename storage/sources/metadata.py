@@ -47,6 +47,10 @@ class Metadata:
         """Columns without a role."""
         return columns.metadata_schema(self.table.schema, self.roles.used)
 
+    def n_rows(self, path: bytes) -> int:
+        """How many entries a path makes: one for each row that names it, and one if none does."""
+        return len(self.rows_of.get(path, " "))
+
     def said_of(self, paths: Sequence[bytes]) -> dict[bytes, list[Said]]:
         """What the rows that name these paths say of them."""
         unique = [path for path in dict.fromkeys(paths) if path in self.rows_of]

@@ -132,9 +132,10 @@ def _is_parquet_folder(path: Path) -> bool:
 
 def _build(spec: SourceSpec, limits: SourceLimits, images_root: Path | None) -> Source:
     path = Path(spec.uri)
-    whole = {"folder": FolderSource, "zip": ZipSource, "tar": TarSource}.get(spec.kind)
-    if whole is not None:
-        return whole(spec, limits)
+    if spec.kind == "folder":
+        return FolderSource(spec, limits)
+    if spec.kind in {"zip", "tar"}:
+        return ZipSource(spec, limits) if spec.kind == "zip" else TarSource(spec, limits)
     if spec.kind == "csv":
         return CsvSource(spec, limits, images_root or path.parent)
     if spec.kind == "coco":

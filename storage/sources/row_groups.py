@@ -15,10 +15,13 @@ from audit.errors import PictureError
 from storage.errors import SourceError, SourceLimitError
 from storage.sources.base import SourceLimits, check_size
 
-BATCH = 64
+BATCH = 16
 """Rows decoded at a time."""
 
-CACHE_BYTES = 256 * 2**20
+CACHE_BYTES = 64 * 2**20
+MIN_CACHED = 8
+"""Batches that are kept whatever their size: threads that read one after another are a few batches apart."""
+
 MAX_CHUNK_BYTES = 4 * 2**30
 """Largest column chunk (the pictures of one row group) that is opened, in encoded bytes."""
 
@@ -105,7 +108,7 @@ class CellReader:
         self._batches[(group, self._next)] = array
         self._n_bytes += array.nbytes
         self._next += 1
-        while self._n_bytes > CACHE_BYTES and len(self._batches) > 1:
+        while self._n_bytes > CACHE_BYTES and len(self._batches) > MIN_CACHED:
             _, oldest = self._batches.popitem(last=False)
             self._n_bytes -= oldest.nbytes
 

@@ -3,8 +3,8 @@
 A row's key is the first 64 bits of its content hash, exclusive-or its image id. A row is a *landmark* if its key is the
 smallest within ``REACH`` rows on both sides; a shard begins at each landmark. That depends on the rows around it only,
 so adding, removing or changing a row makes or unmakes no landmark further away than ``REACH``. Landmarks lie at least
-``REACH + 1`` rows apart and, keys being uniform, ``2 REACH + 1 = 513`` on average. A gap longer than ``MAX_ROWS`` is cut
-every ``TYPICAL_ROWS`` from its beginning.
+``REACH + 1`` rows apart and, keys being uniform, ``2 REACH + 1 = 513`` on average. A gap longer than ``MAX_ROWS`` is
+cut every ``TYPICAL_ROWS`` from its beginning.
 
 Source: Bjørner, Blass, Gurevich, Content-dependent chunking for differential compression, the local maximum approach,
 J. Comput. Syst. Sci. 76 (2010) 154-203, with minima for maxima. Unlike cutting wherever a hash falls

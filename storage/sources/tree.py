@@ -13,7 +13,7 @@ from audit.model import OK, QUARANTINED, SKIPPED
 from storage.errors import SourceError
 from storage.sources import columns, layout, metadata
 from storage.sources.base import Entry, Source, SourceLimits, SourceSpec
-from storage.sources.columns import Values
+from storage.sources.columns import Roles, Values
 from storage.sources.metadata import Metadata, Said
 from storage.sources.names import display, is_picture_name, is_unsafe, skip_rule
 
@@ -64,17 +64,19 @@ class TreeSource(Source):
         told = self._find_metadata(members)
         reader = FolderReader(self.spec, [member.path for member in members if member.problem is None])
         self._schema = reader.extend(told.schema if told else pa.schema([]))
-        self._layout = f"columns from a metadata file; {reader.describe()}" if told else reader.describe()
+        roles = told.roles if told else Roles()
+        self._layout = f"{roles.describe()}; elsewhere, {reader.describe()}" if told else reader.describe()
         if told:
             there = {member.path for member in members}
-            lost = [_lost(path) for path in told.rows_of if path not in there]
-            members = sorted([*members, *lost], key=_path)
-        self._total = (
-            len(members) + sum(len(told.rows_of.get(m.path, " ")) - 1 for m in members) if told else len(members)
-        )
+            members = sorted([*members, *(_lost(path) for path in told.rows_of if path not in there)], key=_path)
+        self._total = sum(told.n_rows(member.path) for member in members) if told else len(members)
         for start in range(0, len(members), columns.BLOCK):
             block = members[start : start + columns.BLOCK]
-            yield from _entries(block, told.said_of([m.path for m in block]) if told else {}, reader)
+            said = told.said_of([member.path for member in block]) if told else {}
+            for member in block:
+                rows = said.get(member.path)
+                for one in rows or [(Values(), {})]:
+                    yield as_entry(member, *reader.complete(member.path, one, roles if rows else Roles()))
 
     def _judge(self, member: Member) -> Member:
         if member.problem is not None:
@@ -109,7 +111,7 @@ class FolderReader:
         self._layout = layout.detect(paths, with_split=spec.split_from in {"auto", "folder"})
 
     def describe(self) -> str:
-        """Say in one sentence what was decided."""
+        """Say what was decided."""
         return self._layout.describe()
 
     def extend(self, schema: pa.Schema) -> pa.Schema:
@@ -117,15 +119,15 @@ class FolderReader:
         names = [f"folder_{i + 1}" for i in range(self._layout.n_levels)]
         return pa.schema([*schema, *(pa.field(name, pa.string()) for name in names if name not in schema.names)])
 
-    def complete(self, path: bytes, said: Said) -> Said:
-        """Fill what no column said from the folders of the path."""
+    def complete(self, path: bytes, said: Said, roles: Roles) -> Said:
+        """Take from the folders of the path what has no column; an empty cell of a column stays empty."""
         values, row = said
         place = self._layout.place(path)
         filled = replace(
             values,
-            label=values.label if values.label is not None else self._word(self._spec.label_from, path, place.label),
-            split=values.split if values.split is not None else self._word(self._spec.split_from, path, place.split),
-            group=values.group if values.group is not None else self._word(self._spec.group_from, path, None),
+            label=values.label if roles.label else self._word(self._spec.label_from, path, place.label),
+            split=values.split if roles.split else self._word(self._spec.split_from, path, place.split),
+            group=values.group if roles.group else self._word(self._spec.group_from, path, None),
         )
         return filled, {f"folder_{i + 1}": level for i, level in enumerate(place.levels)} | row
 
@@ -135,14 +137,6 @@ class FolderReader:
         if word == "folder" and number:
             return layout.pick(path, int(number))
         return detected if word in {"auto", "folder"} else None
-
-
-def _entries(block: Sequence[Member], said: Mapping[bytes, list[Said]], reader: FolderReader) -> Iterator[Entry]:
-    blank: list[Said] = [(Values(), {})]
-    for member in block:
-        for one in said.get(member.path, blank):
-            values, row = reader.complete(member.path, one)
-            yield as_entry(member, values, row)
 
 
 def as_entry(member: Member, values: Values, row: Mapping[str, Any], *, is_certain: bool | None = None) -> Entry:
