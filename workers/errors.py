@@ -9,6 +9,7 @@
     ├── InUseError (RuntimeError)              cannot be deleted while something refers to it
     ├── IdempotencyReusedError (ValueError)    an idempotency key was used for another request
     ├── StepStoppedError (RuntimeError)        the step was cancelled, or its lease went to another worker
+    ├── DecodersError (RuntimeError)           pictures cannot be decoded at all: a closed pool, a source that is gone
     └── WorkerUnavailableError (RuntimeError)  the broker does not answer
 """
 
@@ -91,6 +92,10 @@ class IdempotencyReusedError(WorkersError, ValueError):
 
 class StepStoppedError(WorkersError, RuntimeError):
     """The step was cancelled, or its lease went to another worker: stop, and leave the row alone."""
+
+
+class DecodersError(WorkersError, RuntimeError):
+    """Pictures cannot be decoded at all: the pool is closed, its processes do not start, or the source is gone."""
 
 
 class WorkerUnavailableError(WorkersError, RuntimeError):

@@ -25,6 +25,9 @@ from audit.pictures.pixels import to_rgb
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 """Formats that are read, by Pillow's names. Everything else is refused without being parsed."""
 
+_PARSERS = tuple(name for name in FORMATS if name != "MPO")
+"""Pillow opens an MPO (several JPEGs in one file) as a JPEG first."""
+
 EXTENSIONS: Mapping[str, tuple[str, ...]] = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "MPO": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -158,7 +161,7 @@ def _open(data: bytes) -> Image.Image:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and int.from_bytes(data[4:8], "little") + 8 > len(data):
         raise PictureError("truncated", f"the WebP header promises {int.from_bytes(data[4:8], 'little') + 8} bytes")
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        return Image.open(io.BytesIO(data), formats=_PARSERS)
     except UnidentifiedImageError as error:
         raise _unidentified(data) from error
 

@@ -56,7 +56,9 @@ REASONS: Mapping[str, Reason] = MappingProxyType(
         "archive_bomb": Reason(
             "scan", "The archive member unpacks to far more than pictures do, so it was refused.", _EXPORT_AGAIN
         ),
-        "hidden": Reason("scan", "Skipped: its name starts with a dot.", "Nothing; or ask for hidden files to be read."),
+        "hidden": Reason(
+            "scan", "Skipped: its name starts with a dot.", "Nothing; or ask for hidden files to be read."
+        ),
         "system_file": Reason("scan", "Skipped: an operating system left it behind.", "Nothing."),
         "nested_archive": Reason("scan", "Skipped: an archive inside the source.", "Give it as a source of its own."),
         "other_file": Reason("scan", "Skipped: by its name and bytes it is not a picture.", "Nothing."),
@@ -77,7 +79,9 @@ REASONS: Mapping[str, Reason] = MappingProxyType(
         "not_finite": Reason("decode", "Some pixels are not numbers (NaN or infinite).", _EXPORT_AGAIN),
         "unsupported_pixels": Reason("decode", "Its kind of pixels cannot be turned into RGB.", _EXPORT_AGAIN),
         "decoder_crashed": Reason("decode", "Decoding it ended the decoder process, twice.", _EXPORT_AGAIN),
-        "timeout": Reason("decode", "Decoding it took longer than allowed.", "Export it again, or raise the time limit."),
+        "timeout": Reason(
+            "decode", "Decoding it took longer than allowed.", "Export it again, or raise the time limit."
+        ),
         "out_of_memory": Reason(
             "decode", "Decoding it needs more memory than allowed.", "Shrink it, or raise the memory limit."
         ),

@@ -72,7 +72,7 @@ PICTURE_SCHEMA = pa.schema(
     [pa.field(name, pa.float32()) for name in STATISTICS] + [pa.field("notes", pa.list_(pa.string()))]
 )
 for _field in HASH_SCHEMA:
-    PICTURE_SCHEMA = PICTURE_SCHEMA.append(_field)
+    PICTURE_SCHEMA = PICTURE_SCHEMA.append(_field.with_nullable(True))
 
 
 @dataclass(frozen=True)
