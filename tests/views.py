@@ -105,8 +105,8 @@ def _complete(view: DatasetView, vectors: npt.NDArray[np.float32], k: int) -> Da
 def _dna(vectors: npt.NDArray[np.float32]) -> Dna:
     counter = DnaCounter(RANGES, EXTRACTOR_FINGERPRINT)
     if len(vectors):
-        early = np.ascontiguousarray(vectors[:, :12].reshape(len(vectors), 3, 4))
-        late = np.ascontiguousarray(vectors[:, None, -6:])
+        early = np.ascontiguousarray(np.resize(vectors.T, (12, len(vectors))).T.reshape(len(vectors), 3, 4))
+        late = np.ascontiguousarray(np.resize(vectors.T, (6, len(vectors))).T[:, None])
         counter.add({"early": early, "late": late})
     return counter.dna()
 

@@ -1,0 +1,64 @@
+"""Small pieces of sections that several analyses need: pictures of rows, histograms as charts, words for numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from audit.model import DatasetView
+from audit.report import ChartBlock, Picture
+
+
+def picture(view: DatasetView, row: int, caption: str = "", *, marked: bool = False) -> Picture:
+    """The image of one row, to be shown."""
+    images = view.images
+    return Picture(
+        dataset=view.name,
+        image_id=images.column("image_id")[row].as_py(),
+        path=images.column("path")[row].as_py(),
+        caption=caption,
+        marked=marked,
+    )
+
+
+def histogram(values: npt.NDArray[np.float64], n_bins: int = 40) -> tuple[tuple[float, float, int], ...]:
+    """Bins (from, to, count) over the finite values; empty without any."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return ()
+    counts, edges = np.histogram(finite, bins=n_bins)
+    return tuple(
+        (round(float(a), 6), round(float(b), 6), int(c)) for a, b, c in zip(edges, edges[1:], counts, strict=False)
+    )
+
+
+def histogram_chart(
+    title: str, description: str, bins: Sequence[tuple[float, float, int]], *, axis: str, rule: float | None = None
+) -> ChartBlock:
+    """Bars of a histogram, with a vertical line at ``rule`` if given."""
+    bars = {
+        "mark": {"type": "bar"},
+        "data": {"values": [{"from": a, "to": b, "images": c} for a, b, c in bins]},
+        "encoding": {
+            "x": {"field": "from", "type": "quantitative", "bin": {"binned": True}, "title": axis},
+            "x2": {"field": "to"},
+            "y": {"field": "images", "type": "quantitative", "title": "images"},
+        },
+    }
+    line = {
+        "mark": {"type": "rule", "strokeDash": [4, 3]},
+        "data": {"values": [{"at": rule}]},
+        "encoding": {"x": {"field": "at", "type": "quantitative"}},
+    }
+    return ChartBlock(
+        title=title,
+        description=description,
+        vega_lite={"layer": [bars] if rule is None else [bars, line], "width": 560, "height": 180},
+    )
+
+
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """``1 image``, ``3 images``, ``1,200 images``."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
