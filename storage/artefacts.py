@@ -141,6 +141,18 @@ class Artefacts:
             raise ArtefactMissingError(kind, fingerprint, "is not there; submit the audit again to make it anew")
         return found
 
+    def find_sound(self, kind: str, fingerprint: str) -> Artefact | None:
+        """The artefact of that name with every file verified; a damaged one is deleted, to be made again."""
+        try:
+            found = self.find(kind, fingerprint)
+            if found is not None:
+                for name in found.manifest.files:
+                    self.fetch(found.manifest, name)
+        except ArtefactCorruptError:
+            self.delete(kind, fingerprint)
+            return None
+        return found
+
     def commit(self, kind: str, fingerprint: str, files: Mapping[str, Path], provenance: Mapping[str, Any]) -> Artefact:
         """Publish files as an artefact, all or nothing.
 

@@ -22,6 +22,7 @@ TABLES: Mapping[SubjectKind, sa.Table] = {
     SubjectKind.AUDIT: audits,
 }
 OPEN = (Status.QUEUED, Status.RUNNING)
+UNSUCCESSFUL = (Status.FAILED, Status.CANCELLED)
 
 
 class StageWork(NamedTuple):
@@ -109,25 +110,18 @@ def cancel_subject(tx: sa.Connection, subject: Subject) -> bool:
     return True
 
 
-def reopen_subject(tx: sa.Connection, subject: Subject) -> bool:
-    """Make a failed or cancelled subject, and its failed or cancelled steps, ready to go on."""
+def restart_subject(tx: sa.Connection, subject: Subject, *, only: Sequence[Status]) -> bool:
+    """Begin again at the first stage if the subject is in one of these statuses; what was committed is found again.
+
+    A worker still in one of its steps is refused, for the step is gone.
+    """
     table = TABLES[subject.kind]
-    failed = (Status.FAILED, Status.CANCELLED)
-    reopen = update(table).where(table.c.id == subject.id, table.c.status.in_(failed))
-    if tx.execute(reopen.values(status=Status.QUEUED, error="", ended_at=None)).rowcount == 0:
+    ended = update(table).where(table.c.id == subject.id, table.c.status.in_(only))
+    fresh = {"status": Status.QUEUED, "stage": -1, "error": "", "ended_at": None}
+    if tx.execute(ended.values(**fresh)).rowcount == 0:
         return False
-    ready = {"status": Status.QUEUED, "attempts": 0, "rung_at": 0.0, "error": "", "done": 0, "ended_at": None}
-    tx.execute(update(steps).where(*_of(subject), steps.c.status.in_(failed)).values(**ready))
-    return True
-
-
-def restart_subject(tx: sa.Connection, subject: Subject) -> None:
-    """Forget the steps of a finished subject so that it is done again from its first stage."""
-    table = TABLES[subject.kind]
     tx.execute(sa.delete(steps).where(*_of(subject)))
-    tx.execute(
-        update(table).where(table.c.id == subject.id).values(status=Status.QUEUED, stage=-1, error="", ended_at=None)
-    )
+    return True
 
 
 # stages --------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,240 @@
+"""Which steps a subject needs: everything is named by what it is made of, so what exists already is found again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from audit.analyses.base import Analysis, analyses
+from audit.extractors import resolve_spec
+from audit.fingerprint import fingerprint
+from storage import queries
+from storage.artefacts import Artefacts
+from storage.database import Database
+from storage.records import AuditRequest, Status, StepDraft, Subject, SubjectKind
+from storage.settings import Settings
+from storage.sources.shards import cut_shards, usable
+from workers.engine import Stages, Waiting
+from workers.steps.params import (
+    AnalyseParams,
+    EmbedParams,
+    ReportParams,
+    ScanParams,
+    SealParams,
+    SectionRef,
+    ShardRef,
+    ViewRef,
+)
+
+SHARD_VERSION = 1
+"""Goes up whenever the same pictures and extractor can give another shard artefact."""
+
+STAGES = {
+    SubjectKind.DATASET: Stages(("scan",)),
+    SubjectKind.EMBEDDING_SET: Stages(("embed", "seal")),
+    SubjectKind.AUDIT: Stages(("analyse", "report"), optional=frozenset({"analyse"})),
+}
+
+
+class StepPlanner:
+    """Plans the stages of datasets, embedding sets and audits; see :class:`workers.engine.Planner`."""
+
+    def __init__(self, database: Database, artefacts: Artefacts, settings: Settings) -> None:
+        self.database = database
+        self.artefacts = artefacts
+        self.settings = settings
+
+    def stages(self, kind: SubjectKind) -> Stages:
+        """The stages of a kind of subject."""
+        return STAGES[kind]
+
+    def plan(self, subject: Subject, stage: str) -> Sequence[StepDraft] | Waiting:
+        """The steps of a stage; see :meth:`workers.engine.Planner.plan`."""
+        with self.database.read() as tx:
+            row = queries.get_subject(tx, subject)
+        if row is None:
+            return []
+        if stage == "scan":
+            return [_draft("scan", ScanParams(source=row.source), total=0)]
+        if stage == "embed":
+            return self._embed(row)
+        if stage == "seal":
+            return [self._seal(row)]
+        return self._analyse(row) if stage == "analyse" else [self._report(row)]
+
+    # embedding sets --------------------------------------------------------------------------------------------------
+
+    def _shards(self, row: sa.Row[Any]) -> list[ShardRef]:
+        images = self.artefacts.open("scan", row.scan).table("images.parquet")
+        hashes = usable(images).column("content_hash").to_pylist()
+        made_by = {
+            "version": SHARD_VERSION,
+            "extractor": row.extractor_fingerprint,
+            "max_pixels": self.settings.max_pixels,
+            "vectors": self.settings.vector_dtype,
+        }
+        return [
+            ShardRef(start=start, stop=stop, fingerprint=_shard_fingerprint(hashes[start:stop], made_by))
+            for start, stop in cut_shards(images)
+        ]
+
+    def _embed(self, row: sa.Row[Any]) -> list[StepDraft]:
+        same: dict[str, Any] = {
+            "scan": row.scan,
+            "source": row.source,
+            "extractor": row.extractor,
+            "extractor_fingerprint": row.extractor_fingerprint,
+        }
+        return [
+            _draft(f"{number:06d}", EmbedParams(shard=shard, **same), total=shard.stop - shard.start)
+            for number, shard in enumerate(self._shards(row))
+        ]
+
+    def _seal(self, row: sa.Row[Any]) -> StepDraft:
+        params = SealParams(
+            scan=row.scan,
+            dataset_fingerprint=row.dataset_fingerprint,
+            extractor=row.extractor,
+            extractor_fingerprint=row.extractor_fingerprint,
+            neighbours=self.settings.neighbours,
+            shards=tuple(self._shards(row)),
+        )
+        return _draft("seal", params)
+
+    # audits ----------------------------------------------------------------------------------------------------------
+
+    def _analyse(self, row: sa.Row[Any]) -> Sequence[StepDraft] | Waiting:
+        request = AuditRequest.model_validate(row.request)
+        waiting = self._missing_inputs(row.id, request)
+        if waiting:
+            return Waiting(tuple(waiting))
+        views = self._views(row.id)
+        return [
+            _draft(analysis.name, _analyse_params(analysis, request, views)) for analysis in chosen(request, len(views))
+        ]
+
+    def _missing_inputs(self, audit_id: str, request: AuditRequest) -> list[Subject]:
+        """What the audit must wait for: datasets being scanned, then their embedding sets."""
+        with self.database.read() as tx:
+            inputs = queries.inputs(tx, audit_id)
+            unlinked = [one for one in inputs if one.embedding_set_id is None]
+            rows = {
+                one.dataset_id: queries.get_subject(tx, Subject(SubjectKind.DATASET, one.dataset_id))
+                for one in unlinked
+            }
+        scanning = [id_ for id_, row in rows.items() if row is None or row.status != Status.DONE]
+        if scanning:
+            return [Subject(SubjectKind.DATASET, id_) for id_ in scanning]
+        extractor = resolve_spec(request.extractor).fingerprint if unlinked else ""
+        with self.database.write() as tx:
+            for one in unlinked:
+                made = self._embedding_set(tx, rows[one.dataset_id], request.extractor, extractor)
+                queries.link_embedding_set(tx, audit_id, one.position, made)
+            sets = [Subject(SubjectKind.EMBEDDING_SET, one.embedding_set_id) for one in queries.inputs(tx, audit_id)]
+            found = {one: queries.get_subject(tx, one) for one in sets}
+        return [one for one, row in found.items() if row is None or row.status != Status.DONE]
+
+    def _embedding_set(self, tx: sa.Connection, dataset: Any, extractor: str, extractor_fingerprint: str) -> str:
+        """Get or create; one that failed or was cancelled for an earlier audit gets another chance."""
+        values = {
+            "dataset_id": dataset.id,
+            "dataset_fingerprint": dataset.fingerprint,
+            "scan": dataset.artefact,
+            "source": dataset.source,
+            "extractor": extractor,
+            "extractor_fingerprint": extractor_fingerprint,
+        }
+        made_with = {
+            "neighbours": self.settings.neighbours,
+            "max_pixels": self.settings.max_pixels,
+            "vectors": self.settings.vector_dtype,
+        }
+        row = queries.get_or_create(
+            tx, SubjectKind.EMBEDDING_SET, fingerprint("embedding-set", values | made_with), values
+        )
+        again = Subject(SubjectKind.EMBEDDING_SET, row.id)
+        queries.restart_subject(tx, again, only=queries.UNSUCCESSFUL)
+        return str(row.id)
+
+    def _views(self, audit_id: str) -> tuple[ViewRef, ...]:
+        with self.database.read() as tx:
+            inputs = queries.inputs(tx, audit_id)
+            names = distinct_names(
+                [queries.get_subject(tx, Subject(SubjectKind.DATASET, one.dataset_id)).name for one in inputs]  # type: ignore[union-attr]
+            )
+            sets = [queries.get_subject(tx, Subject(SubjectKind.EMBEDDING_SET, one.embedding_set_id)) for one in inputs]
+        return tuple(
+            ViewRef(
+                name=name,
+                source=one.source,
+                dataset_fingerprint=one.dataset_fingerprint,
+                embedding_set=one.artefact,
+                fingerprint=one.fingerprint,
+            )
+            for name, one in zip(names, sets, strict=True)
+            if one is not None
+        )
+
+    def _report(self, row: sa.Row[Any]) -> StepDraft:
+        request = AuditRequest.model_validate(row.request)
+        with self.database.read() as tx:
+            done = {step.name: step for step in queries.stage_steps(tx, Subject(SubjectKind.AUDIT, row.id), 0)}
+        views = self._views(row.id)
+        order = [analysis.name for analysis in chosen(request, len(views))]
+        sections = tuple(
+            SectionRef(analysis=name, artefact=done[name].artefact, error=done[name].error)
+            for name in order
+            if name in done
+        )
+        params = ReportParams(
+            kind=row.kind,
+            title=request.title or " against ".join(view.name for view in views),
+            extractor=request.extractor,
+            extractor_fingerprint=resolve_spec(request.extractor).fingerprint,
+            seed=request.seed,
+            config={"analyses": request.analyses, "skip": request.skip, "neighbours": self.settings.neighbours},
+            views=views,
+            sections=sections,
+        )
+        return _draft("report", params)
+
+
+def chosen(request: AuditRequest, n_datasets: int) -> list[Analysis]:
+    """The analyses of a request, in report order."""
+    return [analysis for analysis in analyses(datasets=n_datasets) if analysis.name not in request.skip]
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Names with a number added where two are equal, for a report tells datasets apart by name."""
+    return [f"{name} ({names[:i].count(name) + 1})" if name in names[:i] else name for i, name in enumerate(names)]
+
+
+def _analyse_params(analysis: Analysis, request: AuditRequest, views: tuple[ViewRef, ...]) -> AnalyseParams:
+    config = analysis.config.model_validate(request.analyses.get(analysis.name, {})).model_dump(mode="json")
+    made_of = {
+        "analysis": analysis.name,
+        "version": analysis.version,
+        "config": config,
+        "seed": request.seed,
+        "views": [(view.name, view.fingerprint) for view in views],
+    }
+    return AnalyseParams(
+        analysis=analysis.name,
+        version=analysis.version,
+        config=config,
+        seed=request.seed,
+        views=views,
+        fingerprint=fingerprint("analysis", made_of),
+    )
+
+
+def _shard_fingerprint(hashes: Sequence[str], made_by: dict[str, Any]) -> str:
+    contents = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+    return fingerprint("shard", made_by | {"contents": contents})
+
+
+def _draft(name: str, params: Any, total: int = 1) -> StepDraft:
+    return StepDraft(name=name, params=params.model_dump(mode="json"), total=total)

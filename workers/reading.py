@@ -1,0 +1,203 @@
+"""Reading what audits have found: reports, tables, look-ups in the sealed neighbours, pictures."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from audit.analyses.base import Need
+from audit.errors import PictureError
+from audit.model import OK, DatasetView
+from audit.pictures.process import process
+from audit.pictures.thumbnail import thumbnail
+from audit.report import Report
+from storage import queries
+from storage.artefacts import Artefact
+from storage.indexes import read_index
+from storage.parquet import read_table
+from storage.records import Status, Subject, SubjectKind
+from workers.errors import FailedError, NotReadyError, UnknownIdError
+from workers.pictures import find_row
+from workers.steps.embed import unit_vectors
+from workers.views import load_view
+
+if TYPE_CHECKING:
+    from workers.runtime import Runtime
+
+MAX_LIMIT = 1000
+
+
+class Reading:
+    """The reading half of the service; nothing here changes anything."""
+
+    runtime: Runtime
+
+    # reports ---------------------------------------------------------------------------------------------------------
+
+    def report_json(self, audit_id: str) -> Report:
+        """The report.
+
+        Raises
+        ------
+        NotReadyError, FailedError, UnknownIdError
+        """
+        return Report.model_validate_json(self.report_file(audit_id, "report.json").read_bytes())
+
+    def report_file(self, audit_id: str, name: str) -> Path:
+        """A verified file of the report: ``report.html``, ``report.json``, ``report.zip``, ``tables/x.parquet``.
+
+        The path is that of the artefact itself: read it, never write to it.
+
+        Raises
+        ------
+        NotReadyError, FailedError, UnknownIdError
+        """
+        report = self._report(audit_id)
+        if name not in report:
+            raise UnknownIdError("report file", name)
+        return report.file(name)
+
+    def report_files(self, audit_id: str) -> dict[str, int]:
+        """Names and sizes of the files of the report."""
+        return {name: entry.n_bytes for name, entry in self._report(audit_id).manifest.files.items()}
+
+    def table(self, audit_id: str, name: str) -> pa.Table:
+        """A whole table of the report by its name, such as ``outliers``."""
+        return read_table(self.report_file(audit_id, f"tables/{name}.parquet"))
+
+    def export(self, audit_id: str, out: Path) -> None:
+        """Write ``report.html``, ``report.json`` and ``tables/`` into a folder; files of those names are replaced."""
+        report = self._report(audit_id)
+        for name in report.manifest.files:
+            if name == "report.zip":
+                continue
+            target = out / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part = target.with_name(f".{target.name}.part")
+            shutil.copyfile(report.file(name), part)
+            part.replace(target)
+
+    def _report(self, audit_id: str) -> Artefact:
+        row = self._done(SubjectKind.AUDIT, audit_id)
+        return self.runtime.artefacts.open("report", row.artefact)
+
+    def _done(self, kind: SubjectKind, id_: str) -> Any:
+        """The row of a subject that is done."""
+        with self.runtime.database.read() as tx:
+            row = queries.get_subject(tx, Subject(kind, id_))
+        if row is None:
+            raise UnknownIdError(kind.value, id_)
+        if row.status in (Status.FAILED, Status.CANCELLED):
+            raise FailedError(kind.value, id_, row.status, row.error)
+        if row.status != Status.DONE:
+            raise NotReadyError(kind.value, id_, row.status)
+        return row
+
+    # look-ups --------------------------------------------------------------------------------------------------------
+
+    def outliers(
+        self, audit_id: str, *, label: str | None = None, split: str | None = None, offset: int = 0, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """Rows of the table ``outliers``, worst first, of one label or split if asked."""
+        table = self.table(audit_id, "outliers")
+        wanted = {"label": label, "split": split}
+        if any(value is not None for value in wanted.values()):
+            images = self.table(audit_id, "images").select(["image_id", "label", "split"])
+            for column, value in wanted.items():
+                if value is not None:
+                    ids = images.filter(pc.equal(images.column(column), value)).column("image_id")
+                    table = table.filter(pc.is_in(table.column("image_id"), value_set=ids.combine_chunks()))
+        rows: list[dict[str, Any]] = table.slice(offset, min(limit, MAX_LIMIT)).to_pylist()
+        return rows
+
+    def neighbours(self, audit_id: str, image: str, k: int = 10) -> list[dict[str, Any]]:
+        """The pictures most like one of the dataset, given by its image_id or path: nearest first, itself left out.
+
+        Of a comparison, the reference dataset is searched.
+        """
+        found, view = self._view(audit_id)
+        place = self._place(view, image)
+        neighbours = view.neighbours
+        if neighbours is not None and k <= neighbours.indices.shape[1]:
+            pairs = list(zip(neighbours.indices[place].tolist(), neighbours.distances[place].tolist(), strict=True))
+            return _described(view, pairs[:k])
+        return self._search(found, view, view.vectors[place : place + 1], k, leave_out=place)
+
+    def neighbours_of_upload(self, audit_id: str, data: bytes, k: int = 10) -> list[dict[str, Any]]:
+        """The pictures most like one that is not in the dataset.
+
+        Raises
+        ------
+        PictureError
+            If the bytes are not a picture that can be decoded.
+        """
+        found, view = self._view(audit_id)
+        extractor = self.runtime.extractor(found.provenance["extractor"]["name"])
+        decoded = process(data, extractor.spec.input, max_pixels=self.runtime.settings.max_pixels)
+        if decoded.pixels is None:
+            raise PictureError("undecodable", "the picture gave no pixels")
+        vectors, usable = unit_vectors(extractor.features(decoded.pixels[None]).embedding)
+        if not usable[0]:
+            raise PictureError("bad_embedding", "the extractor gave a vector without a direction")
+        return self._search(found, view, vectors, k)
+
+    def _view(self, audit_id: str) -> tuple[Artefact, DatasetView]:
+        """The first embedding set of an audit, and its view with vectors and neighbours."""
+        self._done(SubjectKind.AUDIT, audit_id)
+        with self.runtime.database.read() as tx:
+            first = queries.inputs(tx, audit_id)[0]
+            row = queries.get_subject(tx, Subject(SubjectKind.EMBEDDING_SET, first.embedding_set_id))
+            dataset = queries.get_subject(tx, Subject(SubjectKind.DATASET, first.dataset_id))
+        if row is None or dataset is None:
+            raise UnknownIdError("embedding set", str(first.embedding_set_id))
+        found = self.runtime.artefacts.open("embedding_set", row.artefact)
+        return found, load_view(found, dataset.name, {Need.EMBEDDINGS, Need.NEIGHBOURS})
+
+    def _place(self, view: DatasetView, image: str) -> int:
+        for column in ("image_id", "path"):
+            place = int(pc.index(view.images.column(column), image).as_py())
+            if place >= 0:
+                return place
+        raise UnknownIdError("image", image)
+
+    def _search(
+        self, found: Artefact, view: DatasetView, queries_: Any, k: int, *, leave_out: int = -1
+    ) -> list[dict[str, Any]]:
+        index = read_index(found.file("index.faiss").read_bytes())
+        nearest = index.search(queries_, min(k + 1, len(view)))
+        pairs = list(zip(nearest.indices[0].tolist(), nearest.distances[0].tolist(), strict=True))
+        return _described(view, [pair for pair in pairs if pair[0] != leave_out][:k])
+
+    # pictures --------------------------------------------------------------------------------------------------------
+
+    def thumbnail(self, dataset_id: str, image_id: str, side: int = 224) -> bytes:
+        """A small WebP of a picture, read from its source.
+
+        Raises
+        ------
+        PictureError
+            If it was quarantined, or can no longer be read.
+        """
+        row = self._done(SubjectKind.DATASET, dataset_id)
+        image = find_row(self.runtime.scan(row.artefact), image_id)
+        if image is None:
+            raise UnknownIdError("image", image_id)
+        if image["status"] != OK:
+            raise PictureError(image["reason"] or "undecodable", image["detail"] or "the picture was not usable")
+        with self.runtime.source(row.source) as source:
+            data = source.read(image["locator"])
+        return thumbnail(data, side=side, max_pixels=self.runtime.settings.max_pixels)
+
+
+def _described(view: DatasetView, pairs: list[tuple[int, float]]) -> list[dict[str, Any]]:
+    """Neighbours in words: image_id, path, label, split, distance, rank from 1."""
+    pairs = [pair for pair in pairs if pair[0] >= 0]
+    rows = view.images.select(["image_id", "path", "label", "split"]).take([place for place, _ in pairs]).to_pylist()
+    return [
+        row | {"distance": distance, "rank": rank}
+        for rank, (row, (_, distance)) in enumerate(zip(rows, pairs, strict=True), start=1)
+    ]

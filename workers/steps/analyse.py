@@ -1,0 +1,68 @@
+"""Analyse: one question, asked of the sealed embedding sets, becomes a result, a section and its tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audit.analyses.base import Analysis, Computed, Need, analysis
+from audit.errors import TooFewImagesError
+from audit.fingerprint import fingerprint
+from audit.model import DatasetView
+from audit.report import Section
+from storage.parquet import write_table
+from storage.records import Outcome
+from workers.context import StepContext
+from workers.steps.params import AnalyseParams
+from workers.views import has_labels, load_view
+
+
+def run(context: StepContext) -> Outcome:
+    """Compute one analysis into the artefact ``analysis``: ``section.json``, ``result.json``, ``tables/…``."""
+    params = AnalyseParams.model_validate(context.step.params)
+    artefacts = context.runtime.artefacts
+    outcome = Outcome(artefact_kind="analysis", artefact=params.fingerprint)
+    if artefacts.find_sound("analysis", params.fingerprint):
+        return outcome
+    asked = analysis(params.analysis)
+    sets = [artefacts.open("embedding_set", view.embedding_set) for view in params.views]
+    views = [load_view(one, view.name, asked.needs) for one, view in zip(sets, params.views, strict=True)]
+    with artefacts.workspace() as folder, context.runtime.single_threaded():
+        _answer(asked, views, params, folder)
+        context.check()
+        files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+        made_of = params.model_dump(mode="json", include={"analysis", "version", "config", "seed"})
+        artefacts.commit("analysis", params.fingerprint, files, made_of | {"views": [v.fingerprint for v in views]})
+    return outcome
+
+
+def generator(params: AnalyseParams) -> np.random.Generator:
+    """The random numbers of one analysis: they follow from the seed, its name and what the sets hold."""
+    made_of = {"seed": params.seed, "analysis": params.analysis, "sets": [view.fingerprint for view in params.views]}
+    return np.random.default_rng(int(fingerprint("random", made_of), 16))
+
+
+def _answer(asked: Analysis, views: list[DatasetView], params: AnalyseParams, folder: Path) -> None:
+    """Compute, and write the answer or why there is none."""
+    if Need.LABELS in asked.needs and not all(has_labels(view.images) for view in views):
+        return _write_section(folder, not_run(asked, "Not run: the dataset has no labels."))
+    try:
+        computed: Computed = asked.compute(views, asked.config.model_validate(params.config), generator(params))
+    except TooFewImagesError as error:
+        return _write_section(folder, not_run(asked, f"Not run: {error}"))
+    (folder / "result.json").write_text(computed.result.model_dump_json(), encoding="utf-8")
+    for name, table in computed.tables.items():
+        write_table(table, folder / "tables" / f"{name}.parquet")
+    return _write_section(folder, asked.section(computed.result))
+
+
+def _write_section(folder: Path, section: Section) -> None:
+    (folder / "section.json").write_text(section.model_dump_json(), encoding="utf-8")
+
+
+def not_run(asked: Analysis, why: str, *, error: str = "") -> Section:
+    """The section of an analysis without a result."""
+    about: dict[str, Any] = {"id": asked.name, "title": asked.title, "question": asked.question}
+    return Section(**about, summary=why, analysis=asked.name, version=asked.version, error=error)

@@ -1,0 +1,152 @@
+"""Seal: the shards of a dataset, each verified, become one embedding set with its neighbours and index.
+
+The matrix of vectors is a file that is written and read block by block; only row tables are held in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from audit.dna import Dna, DnaCounter, merge
+from audit.fingerprint import fingerprint
+from audit.maths.neighbours import nearest
+from audit.model import OK
+from audit.pictures.statistics import PICTURE_SCHEMA
+from storage.artefacts import Artefact
+from storage.indexes import write_index
+from storage.parquet import vectors_numpy, write_table
+from storage.records import Outcome
+from workers.context import StepContext
+from workers.steps.embed import unit_vectors
+from workers.steps.params import SealParams
+from workers.steps.scan import count_status
+
+SEAL_VERSION = 1
+"""Goes up whenever the same shards can give another embedding set."""
+
+
+def run(context: StepContext) -> Outcome:
+    """Join shards into the artefact ``embedding_set``."""
+    params = SealParams.model_validate(context.step.params)
+    artefacts = context.runtime.artefacts
+    content = content_fingerprint(params)
+    name = fingerprint("embedding-set-artefact", {"content": content, "scan": params.scan})
+    found = artefacts.find_sound("embedding_set", name)
+    if found is None:
+        with artefacts.workspace() as folder:
+            shards = [artefacts.open("shard", shard.fingerprint) for shard in params.shards]
+            found = artefacts.commit(
+                "embedding_set", name, _files(context, params, shards, folder), _about(context, params, content)
+            )
+    summary = count_status(found.table("images.parquet"))
+    return Outcome(artefact_kind="embedding_set", artefact=name, fingerprint=content, summary=summary)
+
+
+def content_fingerprint(params: SealParams) -> str:
+    """Name of what the set holds, wherever its pictures lie."""
+    return fingerprint(
+        "embedding-set",
+        {
+            "version": SEAL_VERSION,
+            "dataset": params.dataset_fingerprint,
+            "extractor": params.extractor_fingerprint,
+            "neighbours": params.neighbours,
+            "shards": [shard.fingerprint for shard in params.shards],
+        },
+    )
+
+
+def _about(context: StepContext, params: SealParams, content: str) -> dict[str, object]:
+    return {
+        "content": content,
+        "dataset": params.dataset_fingerprint,
+        "extractor": context.runtime.extractor(params.extractor).spec.model_dump(mode="json"),
+        "extractor_fingerprint": params.extractor_fingerprint,
+        "neighbours": params.neighbours,
+    }
+
+
+def _files(context: StepContext, params: SealParams, shards: list[Artefact], folder: Path) -> dict[str, Path]:
+    """Write every file of the set."""
+    images = joined(context.runtime.scan(params.scan), [shard.table("rows.parquet") for shard in shards])
+    extractor = context.runtime.extractor(params.extractor)
+    n = count_status(images)["n_ok"]
+    vectors = _write_vectors(folder / "vectors.npy", n, extractor.spec.dimension, shards, context)
+    with context.runtime.single_threaded():
+        table = nearest(vectors, params.neighbours, threads=context.runtime.settings.threads)
+    np.save(folder / "neighbour-indices.npy", table.indices, allow_pickle=False)
+    np.save(folder / "neighbour-distances.npy", table.distances, allow_pickle=False)
+    context.check()
+    (folder / "index.faiss").write_bytes(write_index(vectors))
+    empty = DnaCounter(extractor.ranges, params.extractor_fingerprint).dna()
+    dna = merge([empty, *(Dna.from_table(shard.table("dna.parquet")) for shard in shards)])
+    write_table(images, folder / "images.parquet")
+    write_table(dna.to_table(), folder / "dna.parquet")
+    return {path.name: path for path in sorted(folder.iterdir())}
+
+
+def joined(scan: pa.Table, shards: list[pa.Table]) -> pa.Table:
+    """The rows of a scan with what embedding found: statistics, hashes, and the pictures it had to quarantine.
+
+    Parameters
+    ----------
+    scan : table with a row per input
+    shards : tables in SHARD_SCHEMA
+        Together a row per usable input, in the order of the scan.
+
+    Raises
+    ------
+    ValueError
+        If the shards are not those of the scan.
+    """
+    embedded = pc.equal(scan.column("status"), OK).to_numpy(zero_copy_only=False)
+    rows = pa.concat_tables(shards) if shards else None
+    hashes = pa.chunked_array([pa.array([], pa.string())]) if rows is None else rows.column("content_hash")
+    if not hashes.combine_chunks().equals(scan.filter(embedded).column("content_hash").combine_chunks()):
+        raise ValueError("the shards do not hold the pictures of the scan in its order; submit the dataset again")
+    where = np.full(scan.num_rows, -1, dtype=np.int64)
+    where[embedded] = np.arange(int(embedded.sum()))
+    taken = pa.array(where, mask=where < 0)
+    for column in ("status", "reason", "detail"):
+        found = pa.nulls(scan.num_rows, pa.string()) if rows is None else rows.column(column).take(taken)
+        merged = pc.if_else(pa.array(embedded), found, scan.column(column))
+        scan = scan.set_column(scan.schema.get_field_index(column), scan.schema.field(column), merged)
+    for field in PICTURE_SCHEMA:
+        column = pa.nulls(scan.num_rows, field.type) if rows is None else rows.column(field.name).take(taken)
+        scan = scan.append_column(field, column)
+    return scan.combine_chunks()
+
+
+def _write_vectors(
+    path: Path, n: int, dimension: int, shards: list[Artefact], context: StepContext
+) -> npt.NDArray[np.float32]:
+    """Write the vectors of all shards one after the other and map the file."""
+    if n == 0:
+        np.save(path, np.zeros((0, dimension), np.float32), allow_pickle=False)
+        return np.zeros((0, dimension), np.float32)
+    matrix = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(n, dimension))
+    end = 0
+    for block in _vector_blocks(shards):
+        matrix[end : end + len(block)] = block
+        end += len(block)
+        context.check()
+    if end != n:
+        raise ValueError(f"the shards hold {end} vectors for {n} usable pictures; submit the dataset again")
+    matrix.flush()
+    del matrix
+    mapped: npt.NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return mapped
+
+
+def _vector_blocks(shards: list[Artefact]) -> Iterator[npt.NDArray[np.float32]]:
+    """Vectors shard by shard; those stored as float16 are scaled to unit length again."""
+    for shard in shards:
+        column = shard.table("vectors.parquet").column("embedding")
+        vectors = vectors_numpy(column)
+        yield vectors if column.type.value_type == pa.float32() else unit_vectors(vectors)[0]

@@ -1,0 +1,117 @@
+"""Accepting work: everything that can be wrong with a request is found here, before any slow step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from pydantic import ValidationError
+
+from audit.analyses.base import analyses
+from audit.errors import ConfigError
+from audit.extractors import resolve_spec
+from audit.fingerprint import fingerprint
+from storage import bookkeeping, queries
+from storage.database import Database
+from storage.records import AuditRequest, Status, Subject, SubjectKind
+from storage.sources import SourceSpec
+from workers.errors import IdempotencyReusedError, UnknownIdError
+
+
+def check_request(request: AuditRequest, n_datasets: int) -> None:
+    """Refuse a request that could not be carried out.
+
+    Raises
+    ------
+    ConfigError
+        An analysis that does not exist, or a configuration it cannot use; the message names the field.
+    ExtractorError
+        An extractor that cannot be had.
+    """
+    if n_datasets not in (1, 2):
+        raise ConfigError(f"an audit reads one dataset and a comparison two; {n_datasets} were given")
+    known = {one.name: one for one in analyses()}
+    for name in [*request.skip, *request.analyses]:
+        if name not in known:
+            raise ConfigError(f"there is no analysis {name!r}; there are: {', '.join(known)}")
+    for name, config in request.analyses.items():
+        try:
+            known[name].config.model_validate(config)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise ConfigError(f"analysis {name}: {where}: {first['msg']} (got {first.get('input')!r})") from error
+    resolve_spec(request.extractor)
+
+
+def default_name(spec: SourceSpec) -> str:
+    """What a dataset is called unless told: the last part of its path, without the ending of an archive."""
+    path = Path(spec.uri)
+    name = path.name or "dataset"
+    for ending in (".tar.gz", ".tgz", ".tar", ".zip", ".csv", ".parquet", ".json"):
+        name = name.removesuffix(ending) if not path.is_dir() else name
+    return name or "dataset"
+
+
+def accept_dataset(database: Database, spec: SourceSpec, name: str) -> Subject:
+    """Get or create the dataset of a source and name; one that has ended is scanned again."""
+    key = fingerprint("dataset", {"name": name, "source": spec})
+    with database.write() as tx:
+        values = {"name": name, "source": spec.model_dump(mode="json"), "generation": 0}
+        row = queries.get_or_create(tx, SubjectKind.DATASET, key, values)
+        subject = Subject(SubjectKind.DATASET, row.id)
+        if queries.restart_subject(tx, subject, only=(Status.DONE, *queries.UNSUCCESSFUL)):
+            bookkeeping.next_generation(tx, row.id)
+    return subject
+
+
+def accept_audit(
+    database: Database, dataset_ids: Sequence[str], request: AuditRequest, idempotency_key: str | None
+) -> Subject:
+    """Get or create the audit of a request; one that failed or was cancelled is tried again.
+
+    Raises
+    ------
+    UnknownIdError
+        No such dataset.
+    IdempotencyReusedError
+        The key was used for another request.
+    """
+    asked = fingerprint("audit-request", {"datasets": list(dataset_ids), "request": request})
+    with database.write() as tx:
+        if idempotency_key is not None and (used := bookkeeping.idempotent_audit(tx, idempotency_key)):
+            if used[0] != asked:
+                raise IdempotencyReusedError(idempotency_key)
+            return Subject(SubjectKind.AUDIT, used[1])
+        datasets = [_dataset(tx, id_) for id_ in dataset_ids]
+        row = _get_or_create_audit(tx, datasets, request)
+        if idempotency_key is not None:
+            bookkeeping.keep_idempotency(tx, idempotency_key, asked, row.id)
+    return Subject(SubjectKind.AUDIT, row.id)
+
+
+def _get_or_create_audit(tx: sa.Connection, datasets: Sequence[sa.Row[Any]], request: AuditRequest) -> sa.Row[Any]:
+    kind: Literal["audit", "comparison"] = "audit" if len(datasets) == 1 else "comparison"
+    scans = [(dataset.id, dataset.generation) for dataset in datasets]
+    values = {
+        "kind": kind,
+        "title": request.title or " against ".join(dataset.name for dataset in datasets),
+        "dataset_ids": [dataset.id for dataset in datasets],
+        "request": request.model_dump(mode="json"),
+    }
+    row = queries.get_or_create(
+        tx, SubjectKind.AUDIT, fingerprint("audit", {"scans": scans, "request": request}), values
+    )
+    again = queries.restart_subject(tx, Subject(SubjectKind.AUDIT, row.id), only=queries.UNSUCCESSFUL)
+    if again or not queries.inputs(tx, row.id):
+        bookkeeping.link_datasets(tx, row.id, [dataset.id for dataset in datasets])
+    return row
+
+
+def _dataset(tx: sa.Connection, dataset_id: str) -> sa.Row[Any]:
+    row = queries.get_subject(tx, Subject(SubjectKind.DATASET, dataset_id))
+    if row is None:
+        raise UnknownIdError("dataset", dataset_id)
+    return row

@@ -1,0 +1,75 @@
+"""An embedding-set artefact as analyses see it: memory-mapped vectors, its sealed neighbours, rows and DNA."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from audit.analyses.base import Need
+from audit.dna import Dna
+from audit.model import IMAGES_SCHEMA, OK, DatasetView, Embeddings, Neighbours
+from storage.artefacts import Artefact
+
+EVERYTHING = frozenset(Need)
+
+
+def load_view(artefact: Artefact, name: str, needs: Collection[Need] = EVERYTHING) -> DatasetView:
+    """The view of a dataset, holding what is needed.
+
+    Parameters
+    ----------
+    artefact : Artefact
+        Of kind ``embedding_set``.
+    name : str
+        What the dataset is called in the report.
+    needs : collection of Need
+    """
+    images = artefact.table("images.parquet")
+    is_ok = pc.equal(images.column("status"), OK)
+    about = artefact.provenance
+    embeddings = neighbours = dna = None
+    if Need.EMBEDDINGS in needs or Need.NEIGHBOURS in needs:
+        vectors = mapped(artefact.file("vectors.npy"))
+        embeddings = Embeddings(vectors, about["extractor"]["name"], about["extractor_fingerprint"])
+    if Need.NEIGHBOURS in needs:
+        neighbours = load_neighbours(artefact)
+    if Need.DNA in needs:
+        dna = Dna.from_table(artefact.table("dna.parquet"))
+    return DatasetView(
+        name=name,
+        fingerprint=about["content"],
+        images=images.filter(is_ok),
+        excluded=images.filter(pc.invert(is_ok)).select(IMAGES_SCHEMA.names),
+        embeddings=embeddings,
+        neighbours=neighbours,
+        dna=dna,
+    )
+
+
+def load_neighbours(artefact: Artefact) -> Neighbours:
+    """The sealed k-nearest-neighbour table."""
+    return Neighbours(
+        indices=mapped(artefact.file("neighbour-indices.npy")),
+        distances=mapped(artefact.file("neighbour-distances.npy")),
+    )
+
+
+def mapped(path: Path) -> npt.NDArray[Any]:
+    """An array file, read only through a memory map (an array without elements is read as it is)."""
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        shape, _, _ = np.lib.format.read_array_header_1_0(file) if version == (1, 0) else ((1,), None, None)
+    array: npt.NDArray[Any] = np.load(path, mmap_mode="r" if np.prod(shape) else None, allow_pickle=False)
+    return array
+
+
+def has_labels(images: pa.Table) -> bool:
+    """Whether any image has a label."""
+    labels = images.column("label")
+    return bool(labels.null_count < len(labels))
