@@ -85,7 +85,7 @@ def _dataset() -> DatasetSummary:
         n_skipped=21,
         n_classes=14,
         splits={"train": 9_930, "validation": 1_254, "test": 1_254},
-        reasons={"truncated": 23, "too_many_pixels": 4, "empty": 9, "not_a_picture": 6, "hidden_file": 21},
+        reasons={"truncated": 23, "too_many_pixels": 4, "empty": 9, "not_an_image": 6, "hidden": 21},
     )
 
 

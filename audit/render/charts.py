@@ -20,10 +20,10 @@ WIDE = 704
 NARROW = 300
 
 TEXT, MUTED, GRID, AXIS = "#1b1f24", "#59626e", "#e3e6ea", "#b4bac2"
-SERIES = ("#2a62b8", "#c2571a", "#1f7f71", "#8456b3", "#8a6d14", "#687281")
+SERIES = ("#2a62b8", "#b24c12", "#1f7f71", "#8456b3", "#8a6d14", "#687281")
 """The first is the reference's and that of a chart with one colour; the second is the candidate's."""
 RAMP = ("#dbe7f8", "#8fb3e3", "#2a62b8", "#163a75")
-DIVERGING = ("#c2571a", "#f0cdb8", "#f1f2f4", "#b9cfee", "#2a62b8")
+DIVERGING = ("#b24c12", "#f0cdb8", "#f1f2f4", "#b9cfee", "#2a62b8")
 
 _OWN_SIZE = ("hconcat", "vconcat", "concat", "facet", "repeat")
 _COLOUR_CHANNELS = ("color", "fill", "stroke")
@@ -48,7 +48,7 @@ CONFIG: dict[str, Any] = {
         "labelLimit": 190,
         "labelOverlap": True,
     },
-    "axisX": {"grid": False, "titleAnchor": "end"},
+    "axisX": {"grid": False, "titleAnchor": "end", "tickCount": 8},
     "axisY": {
         "domain": False,
         "ticks": False,
@@ -71,7 +71,7 @@ CONFIG: dict[str, Any] = {
         "titleFontWeight": "normal",
         "symbolType": "square",
         "symbolSize": 110,
-        "offset": 26,
+        "offset": 32,
     },
     "title": {"color": TEXT, "fontSize": 13, "fontWeight": 600, "anchor": "start", "offset": 12},
     "header": {"labelColor": TEXT, "titleColor": MUTED, "labelFontSize": 12},
@@ -79,6 +79,7 @@ CONFIG: dict[str, Any] = {
     "bar": {"cornerRadiusEnd": 2},
     "line": {"strokeWidth": 2},
     "rule": {"color": MUTED},
+    "tick": {"color": TEXT, "thickness": 2},
     "text": {"color": TEXT, "fontSize": 12},
     "point": {"filled": True, "size": 36},
     "circle": {"size": 36},
@@ -112,14 +113,14 @@ def chart_svg(spec: Mapping[str, Any], *, prefix: str, width: int, series: Seque
     try:
         text = vl_convert.vegalite_to_svg(drawn, config=CONFIG, allowed_base_urls=[])
     except ValueError as error:
-        raise ConfigError(f"Vega-Lite refuses a chart: {str(error).splitlines()[0][:200]}") from error
+        raise ConfigError(f"Vega-Lite refuses a chart: {' '.join(str(error).splitlines()[1:2])[:200]}") from error
     return svg.cleaned(text, prefix=prefix)
 
 
 def has_own_size(spec: Mapping[str, Any]) -> bool:
     """Whether a specification is made of several views, whose sizes it must say itself."""
-    encoding = spec.get("encoding", {})
-    return any(key in spec for key in _OWN_SIZE) or any(key in encoding for key in ("row", "column", "facet"))
+    channels = _encoding(spec)
+    return any(key in spec for key in _OWN_SIZE) or any(key in channels for key in ("row", "column", "facet"))
 
 
 def _sized(spec: Mapping[str, Any], width: int) -> dict[str, Any]:
@@ -130,6 +131,11 @@ def _sized(spec: Mapping[str, Any], width: int) -> dict[str, Any]:
         if width < WIDE and isinstance(drawn.get("height"), int | float):
             drawn["height"] = max(round(drawn["height"] * 0.85), 120)
     return drawn
+
+
+def _encoding(view: Mapping[str, Any]) -> dict[str, Any]:
+    channels = view.get("encoding")
+    return channels if isinstance(channels, dict) else {}
 
 
 def _addresses(value: Any) -> Iterator[str]:
@@ -149,7 +155,7 @@ def _colour_series(spec: dict[str, Any], pairs: Sequence[tuple[str, ...]]) -> No
     found = list(_values(spec))
     for view in _views(spec):
         for channel in _COLOUR_CHANNELS:
-            encoding = view.get("encoding", {}).get(channel)
+            encoding = _encoding(view).get(channel)
             if not isinstance(encoding, dict) or "field" not in encoding or "scale" in encoding:
                 continue
             seen = {str(row[encoding["field"]]) for row in found if encoding["field"] in row}

@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from audit.assemble import PlacedFinding, rank_findings, worst_severity
 from audit.errors import ConfigError
+from audit.pictures.reasons import REASONS
 from audit.render import charts, folder, names, numbers
 from audit.render.intervals import interval_bar
 from audit.render.pictures import Album, Thumbnail
@@ -40,9 +41,11 @@ SEVERITY_NAMES = {
 _SERIOUS = (Severity.PROBLEM, Severity.ATTENTION)
 _ROLES = ("reference", "candidate")
 _REASON_COLUMNS = (
-    Column(name="reason", title="Reason"),
+    Column(name="sentence", title="What happened"),
+    Column(name="action", title="What to do"),
+    Column(name="reason", title="Reason code"),
     Column(name="n", title="Inputs", align="right", format="integer"),
-    Column(name="share", title="Of all inputs", align="right", format="percent"),
+    Column(name="share", title="Of all", align="right", format="percent"),
 )
 
 
@@ -163,7 +166,7 @@ def _entry(section: Section, anchor: str) -> Entry:
     state = "could not be answered" if section.error else SEVERITY_NAMES[severity].lower()
     if n_serious:
         state = f"{state}, {n_serious} finding{'' if n_serious == 1 else 's'}"
-    found = _unique_anchors(f"{anchor}-{finding.id}" for finding in section.findings)
+    found = _unique_anchors(f"{anchor.removeprefix('q-')}-{finding.id}" for finding in section.findings)
     return Entry(section, anchor, severity, n_serious, state, found)
 
 
@@ -220,9 +223,14 @@ def _chart_drawer(series: Sequence[str]) -> Callable[[ChartBlock], Drawn]:
     return draw
 
 
-def _reason_rows(dataset: DatasetSummary) -> list[tuple[str, int, float]]:
+def _reason_rows(dataset: DatasetSummary) -> list[tuple[str | None, str | None, str, int, float]]:
     ordered = sorted(dataset.reasons.items(), key=lambda item: (-item[1], item[0]))
-    return [(reason, n, n / max(dataset.n_inputs, 1)) for reason, n in ordered]
+    return [(*_explained(code), code, n, n / max(dataset.n_inputs, 1)) for code, n in ordered]
+
+
+def _explained(code: str) -> tuple[str | None, str | None]:
+    reason = REASONS.get(code)
+    return (reason.sentence, reason.action) if reason else (None, None)
 
 
 def _balance_bar(dataset: DatasetSummary) -> Markup:

@@ -30,10 +30,10 @@ def number(value: float) -> str:
     size = abs(value)
     if size != 0 and (size < 1e-3 or size >= 1e12):
         return scientific(value)
-    if size >= 1000 or value == int(value):
+    if size >= 999.5 or value == int(value):
         return _signed(f"{value:,.0f}")
-    decimals = 2 - math.floor(math.log10(size))
-    return _signed(f"{value:,.{decimals}f}")
+    power = int(f"{size:.2e}".split("e")[1])
+    return _signed(f"{value:,.{2 - power}f}")
 
 
 def scientific(value: float) -> str:

@@ -1,0 +1,196 @@
+"""A report in a real browser: fits, asks for nothing, works by keys, remembers its theme, prints."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from audit.render import render_html
+from tests.sample_report import audit_report, clean_report, comparison_report, thumbnail
+
+pytestmark = pytest.mark.e2e
+
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+REPORTS = {"audit": audit_report, "comparison": comparison_report, "clean": clean_report}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("chromium is not on PATH: CI must install it")
+        pytest.skip("chromium is not on PATH: install the Debian package chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("reports")
+    for name, make in REPORTS.items():
+        (out / f"{name}.html").write_text(render_html(make(), thumbnail), encoding="utf-8")
+    return out
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    opened = browser.new_page(viewport={"width": 1280, "height": 860})
+    yield opened
+    opened.close()
+
+
+def opened(page: Page, folder: Path, name: str = "audit") -> Page:
+    page.goto((folder / f"{name}.html").as_uri())
+    return page
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_page_asks_for_nothing_and_breaks_no_policy(page: Page, folder: Path, name: str) -> None:
+    seen: list[str] = []
+    page.on("console", lambda message: seen.append(message.text))
+    page.on("pageerror", lambda error: seen.append(str(error)))
+    page.on("request", lambda request: seen.append(request.url) if request.url.startswith(("http", "ws")) else None)
+    opened(page, folder, name)
+    page.mouse.wheel(0, 20_000)
+    assert seen == []
+
+
+@pytest.mark.parametrize("width", [1280, 768, 390, 320])
+@pytest.mark.parametrize("name", REPORTS)
+def test_nothing_needs_scrolling_sideways(page: Page, folder: Path, name: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    opened(page, folder, name)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_first_screen_holds_verdict_five_numbers_and_worst_findings(page: Page, folder: Path) -> None:
+    opened(page, folder)
+    assert page.locator("#verdict").bounding_box()["y"] < 300
+    assert page.locator(".figure-cell").count() == 5
+    lowest = max(card.bounding_box()["y"] for card in page.locator(".lead-card .thumb").all())
+    assert lowest < 860
+
+
+def test_every_picture_shown_has_pixels_and_size(page: Page, folder: Path) -> None:
+    opened(page, folder)
+    empty = page.evaluate(
+        """() => [...document.querySelectorAll('main .thumb')].filter((thumb) => {
+            const box = thumb.getBoundingClientRect();
+            return box.width < 20 || box.height < 20 || getComputedStyle(thumb).backgroundImage === 'none';
+        }).length"""
+    )
+    assert empty == 0
+
+
+def test_the_skip_link_is_the_first_stop_and_leads_to_the_content(page: Page, folder: Path) -> None:
+    opened(page, folder)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+
+
+def test_a_picture_opens_by_key_and_arrows_go_through_its_row(page: Page, folder: Path) -> None:
+    opened(page, folder)
+    first = page.locator("#q-labels-wrong button.open").first
+    first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#lightbox").is_visible()
+    assert page.locator("#lightbox .position").inner_text() == "1 of 6"
+    page.keyboard.press("ArrowLeft")
+    assert page.locator("#lightbox .path").inner_text() == "train/gull/gone.jpg"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#lightbox .caption").inner_text() == "labelled <b>plover</b>, looks like tern (0.91)"
+    page.keyboard.press("Escape")
+    assert not page.locator("#lightbox").is_visible()
+    assert page.evaluate("document.activeElement.dataset.caption").startswith("labelled <b>plover")
+
+
+@pytest.mark.parametrize("size", [(1280, 860), (390, 844)])
+def test_the_opened_picture_is_large_and_stays_on_the_screen(page: Page, folder: Path, size: tuple[int, int]) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    opened(page, folder)
+    for button in page.locator("#q-outliers-few button.open").all():
+        button.click()
+        box = page.locator("#lightbox .stage .thumb").bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= size[0]
+        assert box["y"] + box["height"] <= size[1]
+        assert max(box["width"] / size[0], box["height"] / size[1]) > 0.6
+        page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize(("scheme", "other"), [("light", "dark"), ("dark", "light")])
+def test_the_theme_follows_the_system_until_it_is_chosen_and_then_is_remembered(
+    browser: Browser, folder: Path, scheme: str, other: str
+) -> None:
+    grounds = {"light": "rgb(247, 248, 249)", "dark": "rgb(15, 17, 20)"}
+    page = browser.new_page(color_scheme=scheme)
+    ground = "getComputedStyle(document.body).backgroundColor"
+    opened(page, folder)
+    assert page.evaluate(ground) == grounds[scheme]
+    page.locator("#theme").click()
+    assert page.evaluate(ground) == grounds[other]
+    page.reload()
+    assert page.evaluate(ground) == grounds[other]
+    page.close()
+
+
+def test_print_is_light_and_without_controls_and_methods_are_open(browser: Browser, folder: Path) -> None:
+    page = browser.new_page(color_scheme="dark")
+    opened(page, folder)
+    page.locator("#theme").click()
+    page.locator("#theme").click()
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.locator(".questions").is_visible()
+    assert not page.locator("#theme").is_visible()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details[open]").count() == 0
+    assert page.pdf(format="A4").startswith(b"%PDF")
+    page.close()
+
+
+def test_without_script_everything_is_still_there(browser: Browser, folder: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = opened(context.new_page(), folder)
+    assert page.locator("#q-duplicates-copies .thumb").first.is_visible()
+    assert not page.locator("#theme").is_visible()
+    context.close()
+
+
+def test_what_assistive_technology_is_told(page: Page, folder: Path) -> None:
+    opened(page, folder)
+    assert page.get_by_role("main").count() == 1
+    assert page.get_by_role("navigation", name="Questions").count() == 1
+    assert page.get_by_role("heading", level=1).inner_text() == "Clean this before training"
+    assert page.get_by_role("img", name="Most disagreement is between tern and gull.").count() == 1
+    nameless = [
+        button for button in page.get_by_role("button").all() if not button.evaluate("b => b.ariaLabel || b.innerText")
+    ]
+    assert nameless == []
+    levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4')].map((h) => Number(h.tagName[1]))")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))

@@ -1,0 +1,102 @@
+"""Numbers and names as people read them."""
+
+from __future__ import annotations
+
+import doctest
+import math
+
+import pytest
+
+from audit.render import intervals, names, numbers
+from audit.report import Metric
+
+
+@pytest.mark.parametrize("module", [numbers, names, intervals])
+def test_the_examples_in_the_docstrings_hold(module) -> None:
+    outcome = doctest.testmod(module)
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (-0.0193, "−0.0193"),
+        (999.6, "1,000"),
+        (0.9996, "1.00"),
+        (1e15, "1.00 × 10¹⁵"),
+        (math.nan, "–"),
+        (-math.inf, "−∞"),
+    ],
+)
+def test_numbers_have_three_significant_digits(value: float, text: str) -> None:
+    assert numbers.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0, "0%"),
+        (1e-17, "0%"),
+        (0.99999, "100%"),
+        (0.0099, "0.99%"),
+        (0.00996, "1.0%"),
+        (1e-8, "1.00 × 10⁻⁶%"),
+        (-0.02, "−2%"),
+    ],
+)
+def test_shares_are_percent(share: float, text: str) -> None:
+    assert numbers.percent(share) == text
+
+
+def test_a_value_without_interval_has_none() -> None:
+    assert numbers.interval(Metric(name="x", value=1.0, low=0.5)) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "text"),
+    [(None, "percent", "–"), ("=1+1", "number", "=1+1"), (0.5, "percent", "50%"), (1204, "bytes", "1.20 KB")],
+)
+def test_cells_follow_their_column(value, form, text: str) -> None:
+    assert numbers.cell(value, form) == text
+
+
+def test_a_zero_in_a_scientific_column_is_a_zero() -> None:
+    assert numbers.cell(0.0, "scientific") == "0"
+
+
+@pytest.mark.parametrize("hidden", ["\u202e", "\n", "\x00", "\u200b", "\udc80", "\u2028", "\U000e0041"])
+def test_characters_that_hide_or_turn_text_become_visible(hidden: str) -> None:
+    shown = names.visible(f"a{hidden}b")
+    assert hidden not in shown
+    assert shown.startswith("a\\")
+
+
+@pytest.mark.parametrize("text", ["صور/طائر.jpg", "naïve café.png", "犬/🐕.webp", "می\u200cخواهم.jpg"])
+def test_ordinary_names_of_every_script_stay_as_they_are(text: str) -> None:
+    assert names.visible(text) == text
+
+
+def test_a_path_is_its_folder_and_its_name() -> None:
+    path = "train/gull/a.jpg"
+    assert (names.folder(path), names.file_name(path)) == ("train/gull/", "a.jpg")
+
+
+def test_the_scale_of_a_share_ends_at_one() -> None:
+    metric = Metric(name="x", value=0.97, low=0.95, high=0.99, unit="share")
+    assert intervals.scale(metric) == (0.0, 1.0)
+
+
+def test_the_scale_of_a_difference_reaches_below_zero() -> None:
+    assert intervals.scale(Metric(name="x", value=0.5, low=-0.9, high=1.5)) == (-1.0, 2.0)
+
+
+def test_the_interval_is_drawn_where_it_lies() -> None:
+    drawn = str(intervals.interval_bar(Metric(name="x", value=0.5, low=0.25, high=0.75, unit="share")))
+    assert 'class="band" x="44.0" y="2" width="88.0"' in drawn
+    assert 'class="tick" x="87.0"' in drawn
+
+
+def test_a_number_without_interval_is_not_drawn() -> None:
+    assert intervals.interval_bar(Metric(name="x", value=3.0)) == ""
