@@ -45,7 +45,8 @@ def grey(pixels: npt.NDArray[np.uint8]) -> Integers:
     """Luma (ITU-R BT.601) in 8 bits, int16 (b, h, w)."""
     wide = pixels.astype(np.uint16)
     luma = wide[..., 0] * np.uint16(77) + wide[..., 1] * np.uint16(150) + wide[..., 2] * np.uint16(29)
-    return (luma >> np.uint16(8)).astype(np.int16)
+    grey_levels: Integers = (luma >> np.uint16(8)).astype(np.int16)
+    return grey_levels
 
 
 def colour_codes(pixels: Integers) -> Integers:

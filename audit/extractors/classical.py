@@ -106,7 +106,7 @@ def _tint(sums: npt.NDArray[np.int64], n_pixels: int) -> Floats:
 
 def prepared(name: str, layer: Floats) -> Doubles:
     """One layer as rows for its projection, float64 (b, m); edges lose the picture's overall contrast."""
-    rows = layer.reshape(len(layer), -1).astype(np.float64)
+    rows = layer.reshape(len(layer), layer.shape[1] * layer.shape[2]).astype(np.float64)
     if not name.startswith("edges"):
         return rows
     energy = np.einsum("ij,ij,ij,ij->i", rows, rows, rows, rows)

@@ -1,0 +1,142 @@
+"""OpenCLIP towers: taps, preprocessing from the model, safe loading, clear refusals."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audit.errors import ExtractorError, UnknownExtractorError, WeightsUnavailableError
+from audit.extractors import load_extractor, resolve_spec
+from audit.extractors.openclip import _open_clip
+
+VIT = {"image_size": 32, "layers": 4, "width": 32, "patch_size": 8, "head_width": 16}
+RESNET = {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None}
+TEXT = {"context_length": 8, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a tiny transformer and a tiny ResNet, and their configurations registered with OpenCLIP."""
+    import torch
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("openclip")
+    open_clip = _open_clip()
+    for name, vision in (("tiny-vit", VIT), ("tiny-resnet", RESNET)):
+        config = {"embed_dim": 16, "vision_cfg": vision, "text_cfg": TEXT}
+        (folder / f"{name}.json").write_text(json.dumps(config))
+    open_clip.add_model_config(folder)
+    for name in ("tiny-vit", "tiny-resnet"):
+        torch.manual_seed(0)
+        save_file(open_clip.create_model(name).state_dict(), folder / f"{name}.safetensors")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSAY_CACHE", str(folder / "cache"))
+
+
+def batch(n: int) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (n, 32, 32, 3), dtype=np.uint8)
+
+
+def test_a_transformer_has_class_and_patch_layers_of_its_blocks(folder: Path) -> None:
+    extractor = load_extractor(f"openclip:tiny-vit/{folder}/tiny-vit.safetensors")
+    features = extractor.features(batch(3))
+    shapes = {name: layer.shape for name, layer in features.layers.items()}
+    assert features.embedding.shape == (3, 16)
+    assert shapes["block1.class"] == (3, 1, 32)
+    assert shapes["block4.patches"] == (3, 16, 32)
+    assert list(shapes) == [layer.name for layer in extractor.spec.layers]
+
+
+def test_a_resnet_has_its_stages_as_layers(folder: Path) -> None:
+    features = load_extractor(f"openclip:tiny-resnet/{folder}/tiny-resnet.safetensors").features(batch(2))
+    shapes = {name: layer.shape for name, layer in features.layers.items()}
+    assert shapes == {"stage1": (2, 64, 32), "stage2": (2, 16, 64), "stage3": (2, 4, 128), "stage4": (2, 1, 256)}
+
+
+def test_a_tapped_layer_is_what_the_block_gave(folder: Path) -> None:
+    import torch
+
+    extractor = load_extractor(f"openclip:tiny-vit/{folder}/tiny-vit.safetensors")
+    model = _open_clip().create_model("tiny-vit", pretrained=str(folder / "tiny-vit.safetensors")).eval()
+    mean, std = (torch.tensor(model.visual.preprocess_cfg[key]) for key in ("mean", "std"))
+    pixels = ((torch.from_numpy(batch(2)) / 255 - mean) / std).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        expected = model.encode_image(pixels).numpy()
+        last = model.visual.forward_intermediates(pixels, indices=[3], output_fmt="NLC")["image_intermediates"][0]
+    features = extractor.features(batch(2))
+    np.testing.assert_allclose(features.embedding, expected, atol=1e-5)
+    np.testing.assert_allclose(features.layers["block4.patches"], last.numpy(), atol=1e-5)
+
+
+def test_threads_at_once_get_their_own_layers_and_equal_bytes(folder: Path) -> None:
+    extractor = load_extractor(f"openclip:tiny-vit/{folder}/tiny-vit.safetensors")
+    pictures = batch(32)
+    alone = [extractor.features(pictures[i : i + 4]) for i in range(0, 32, 4)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda i: extractor.features(pictures[i : i + 4]), range(0, 32, 4)))
+    for one, other in zip(alone, together, strict=True):
+        assert one.embedding.tobytes() == other.embedding.tobytes()
+        assert all(one.layers[name].tobytes() == other.layers[name].tobytes() for name in one.layers)
+
+
+def test_preprocessing_is_read_from_the_model(folder: Path) -> None:
+    spec = resolve_spec(f"openclip:tiny-vit/{folder}/tiny-vit.safetensors").input
+    assert (spec.size, spec.fit, spec.resample) == (32, "crop", "bicubic")
+
+
+def test_the_resolved_spec_is_that_of_the_loaded_extractor(folder: Path) -> None:
+    name = f"openclip:tiny-vit/{folder}/tiny-vit.safetensors"
+    loaded = load_extractor(name)
+    assert resolve_spec(name) == loaded.spec
+    assert loaded.ranges.sha256 == loaded.spec.ranges_sha256
+
+
+def test_where_a_weights_file_lies_does_not_change_the_fingerprint(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere.safetensors"
+    copy.write_bytes((folder / "tiny-vit.safetensors").read_bytes())
+    name = f"openclip:tiny-vit/{folder}/tiny-vit.safetensors"
+    assert resolve_spec(f"openclip:tiny-vit/{copy}").fingerprint == resolve_spec(name).fingerprint
+
+
+def test_a_pickle_that_runs_code_is_refused(tmp_path: Path) -> None:
+    evil = tmp_path / "evil.pt"
+    marker = tmp_path / "marker"
+    evil.write_bytes(b"cposix\nsystem\n(S'touch " + str(marker).encode() + b"'\ntR.")
+    with pytest.raises(ExtractorError, match="read safely"):
+        load_extractor(f"openclip:tiny-vit/{evil}")
+    assert not marker.exists()
+
+
+def test_a_file_of_another_model_is_refused(folder: Path) -> None:
+    with pytest.raises(ExtractorError, match="does not hold a tiny-vit"):
+        load_extractor(f"openclip:tiny-vit/{folder}/tiny-resnet.safetensors")
+
+
+def test_a_path_without_a_file_says_so(folder: Path) -> None:
+    with pytest.raises(WeightsUnavailableError, match="no weights file"):
+        resolve_spec("openclip:tiny-vit/absent.safetensors")
+
+
+def test_an_unknown_tag_lists_those_there_are(folder: Path) -> None:
+    with pytest.raises(UnknownExtractorError, match="laion2b_s34b_b79k"):
+        resolve_spec("openclip:ViT-B-32/nonsense")
+
+
+def test_an_unknown_model_is_named(folder: Path) -> None:
+    with pytest.raises(UnknownExtractorError, match="no model 'nonsense'"):
+        resolve_spec("openclip:nonsense/openai")
+
+
+def test_without_a_network_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(WeightsUnavailableError, match=r"copy the \.safetensors file here"):
+        resolve_spec("openclip:ViT-B-32/laion2b_s34b_b79k")
