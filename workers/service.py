@@ -154,7 +154,7 @@ class Service(Reading):
             if current != last:
                 last = current
                 yield current
-            else:
+            if not current.status.ended:
                 time.sleep(POLL_S)
 
     def wait(self, audit_id: str, on_progress: Callable[[Audit], object] | None = None) -> Audit:
