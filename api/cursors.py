@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 from typing import Any
 
 from api.errors import BadCursorError
@@ -72,3 +73,28 @@ def decode_offset(scope: str, filters: dict[str, Any], cursor: str | None) -> in
 
 def _digest(scope: str, filters: dict[str, Any], position: str | int) -> str:
     return fingerprint("cursor", [scope, filters, position])[:_DIGEST]
+
+
+def encode_key(scope: str, key: tuple[float, str]) -> str:
+    """Write a cursor for a list in order of time and id: the key of the last item of the page."""
+    return encode(scope, {}, f"{key[0]!r} {key[1]}")
+
+
+def decode_key(scope: str, cursor: str | None) -> tuple[float, str] | None:
+    """Read time and id out of a cursor; None without one.
+
+    Raises
+    ------
+    BadCursorError
+        As :func:`decode`, and for a position that is no such pair.
+    """
+    if cursor is None:
+        return None
+    created_at, _, id_ = str(decode(scope, {}, cursor)).partition(" ")
+    try:
+        key = (float(created_at), id_)
+    except ValueError as error:
+        raise BadCursorError("the cursor holds no time; start again without one") from error
+    if not math.isfinite(key[0]):
+        raise BadCursorError("the cursor holds no time; start again without one")
+    return key

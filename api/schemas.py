@@ -224,12 +224,11 @@ class NeighbourOut(_Body):
 
 
 class ExtractorOut(_Body):
-    """One extractor this installation knows."""
+    """One extractor, or family of them, that this installation knows."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    name: str
-    description: str
+    name: str = Field(description="What to ask for, placeholders in capitals.")
+    summary: str
+    needs: str = Field(description="What must be there before it runs.")
 
 
 class AnalysisOut(_Body):
@@ -247,8 +246,13 @@ class AnalysisOut(_Body):
 
 
 class Health(_Body):
-    """Whether the process answers."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
+    """That the process answers."""
 
     status: str
+
+
+class Readiness(_Body):
+    """Whether everything that work needs is there."""
+
+    ready: bool
+    checks: dict[str, str] = Field(description="`ok` or what is wrong, for database, blobs and broker.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from storage.records import Status, Subject, SubjectKind
 from workers.errors import FailedError, NotReadyError, UnknownIdError
 from workers.pictures import find_row
 from workers.steps.embed import unit_vectors
+from workers.steps.params import ReportParams
 from workers.views import load_view
 
 if TYPE_CHECKING:
@@ -80,6 +82,18 @@ class Reading:
             part = target.with_name(f".{target.name}.part")
             shutil.copyfile(report.file(name), part)
             part.replace(target)
+
+    def results(self, audit_id: str) -> dict[str, dict[str, Any]]:
+        """The ``Result`` of every analysis that has one, as plain JSON, by the analysis' name."""
+        row = self._done(SubjectKind.AUDIT, audit_id)
+        with self.runtime.database.read() as tx:
+            steps = queries.stage_steps(tx, Subject(SubjectKind.AUDIT, audit_id), row.stage)
+        found: dict[str, dict[str, Any]] = {}
+        for ref in (ref for step in steps for ref in ReportParams.model_validate(step.params).sections if ref.artefact):
+            answer = self.runtime.artefacts.open("analysis", ref.artefact)
+            if "result.json" in answer:
+                found[ref.analysis] = json.loads(answer.file("result.json").read_bytes())
+        return found
 
     def _report(self, audit_id: str) -> Artefact:
         row = self._done(SubjectKind.AUDIT, audit_id)

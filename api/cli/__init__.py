@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Exit.FINE
     except Exception as error:
         return _told(error)
+    if code == Exit.INTERRUPTED:
+        sys.stderr.write(f"{RESUME}\n")
     return int(code or Exit.FINE)
 
 

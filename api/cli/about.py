@@ -27,7 +27,9 @@ def extractors(as_json: Json = False) -> None:
         _write({"extractors": rows})
         return
     for row in rows:
-        say(f"{row['name']}\n    {row['description']}")
+        say(f"{row['name']}\n    {row['summary']}")
+        if row["needs"]:
+            say(f"    Needs: {row['needs']}")
 
 
 def analyses(as_json: Json = False) -> None:

@@ -15,14 +15,9 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from audit.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pydantic import ValidationError
-
-    from storage.records import AuditRequest
 
 MAX_BYTES = 1 << 20
 
@@ -58,34 +53,3 @@ def _parse(path: Path, data: bytes) -> Any:
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"--config {path} is not valid {suffix[1:].upper()}: {error}") from error
     raise ConfigError(f"--config {path} ends in {suffix or 'nothing'!r}; give a .json or .toml file.")
-
-
-def check_request(request: AuditRequest, *, datasets: int) -> None:
-    """Check the configuration of every analysis a request names, before anything slow starts.
-
-    Raises
-    ------
-    ConfigError
-        If an analysis does not exist, or its configuration cannot be used.
-    """
-    from pydantic import ValidationError
-
-    from audit.analyses.base import analysis
-
-    for name in request.skip:
-        analysis(name)
-    for name, values in request.analyses.items():
-        chosen = analysis(name)
-        if chosen.datasets > datasets:
-            raise ConfigError(f"the analysis {name!r} compares two datasets; configure it for assay compare.")
-        try:
-            chosen.config.model_validate(values)
-        except ValidationError as error:
-            raise ConfigError(f"the configuration of {name!r} cannot be used: {_told(error)}.") from error
-
-
-def _told(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']} (got {one['input']!r:.80})"
-        for one in error.errors()
-    )

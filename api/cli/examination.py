@@ -66,13 +66,8 @@ def check_service(settings: Settings) -> Iterator[Check]:
 
 def parts(readiness: Mapping[str, Any]) -> Iterator[Check]:
     """What the service says of each part it needs, as checks."""
-    for name, said in readiness.items():
-        state = said if isinstance(said, Mapping) else {"ok": said is True or said == "ok", "detail": str(said)}
-        is_well = bool(state.get("ok"))
-        yield Check(
-            name, "ok" if is_well else "broken", str(state.get("detail", said)), "" if is_well else _advice(name)
-        )
-
-
-def _advice(name: str) -> str:
-    return next((advice for part, advice in ADVICE.items() if part in name), "See the message.")
+    for name, said in readiness.get("checks", {}).items():
+        if said == "ok":
+            yield Check(name, "ok", "answers")
+        else:
+            yield Check(name, "broken", str(said), ADVICE.get(name, "See the message."))

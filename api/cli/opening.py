@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 LAST = "last"
 SHORTEST_PREFIX = 4
-PAGE = 200
 
 
 @contextmanager
@@ -54,12 +53,9 @@ def find_audit(service: Service, name: str) -> Audit:
 
 def all_audits(service: Service) -> Iterator[Audit]:
     """Every audit, the newest first."""
-    cursor: str | None = None
-    while True:
-        records, cursor = service.audits(cursor, PAGE)
-        yield from records
-        if cursor is None:
-            return
+    from api.lists import every
+
+    return every(service.audits)
 
 
 def say(text: str) -> None:

@@ -120,14 +120,15 @@ def _asked(
     config: Path | None, *, extractor: str | None, seed: int | None, skip: Sequence[str] | None, datasets: int
 ) -> AuditRequest:
     """The request: what the configuration file says, overruled by options, checked as a whole."""
-    from api.cli.configfile import check_request, read_config
+    from api.cli.configfile import read_config
     from storage.records import AuditRequest
+    from workers.submission import check_request
 
     values = read_config(config) if config is not None else {}
     given = {"extractor": extractor, "seed": seed, "skip": tuple(skip) if skip else None}
     values.update({name: value for name, value in given.items() if value is not None})
     request = AuditRequest.model_validate(values)
-    check_request(request, datasets=datasets)
+    check_request(request, datasets)
     return request
 
 
@@ -174,7 +175,7 @@ def tell(service: Service, audit: Audit, report: Report, *, out: Path | None, as
     from audit.render import render_summary
 
     if as_json:
-        value = audit_json(audit.id, report, service.tables(audit.id), out=out)
+        value = audit_json(audit.id, report, table_rows(service, audit.id), out=out)
         if report.kind == "comparison":
             value |= comparison_json(service.results(audit.id))
         write_json(value)
@@ -185,6 +186,14 @@ def tell(service: Service, audit: Audit, report: Report, *, out: Path | None, as
     else:
         say(f"Report: assay report {audit.id[:12]} --open    (or --out DIR to keep it)")
     sys.stdout.flush()
+
+
+def table_rows(service: Service, audit_id: str) -> dict[str, int]:
+    """Rows of each table of a report, read from the tables' footers."""
+    import pyarrow.parquet as pq
+
+    names = [name for name in service.report_files(audit_id) if name.startswith("tables/")]
+    return {Path(name).stem: pq.read_metadata(service.report_file(audit_id, name)).num_rows for name in sorted(names)}
 
 
 def verdict_code(report: Report, fail_on: FailOn | None) -> Exit:

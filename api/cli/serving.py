@@ -117,12 +117,22 @@ def worker(
     concurrency: Annotated[
         int | None, typer.Option(min=1, max=64, help="Steps it runs at once; ASSAY_CONCURRENCY if absent.")
     ] = None,
-) -> int:
+) -> None:
     """Work for a service that has a broker (ASSAY_BROKER_URL). Start as many as the machines can carry."""
     from storage.settings import Settings
-    from workers.app import run_worker
 
     settings = Settings()
+    if settings.broker_url is None:
+        from audit.errors import ConfigError
+
+        raise ConfigError(
+            "ASSAY_BROKER_URL is not set, so there is no queue to work for: set it to the Redis of the service. "
+            "Without one, assay serve and assay audit do the work themselves."
+        )
     if concurrency is not None:
         settings = settings.model_copy(update={"concurrency": concurrency})
-    return run_worker(settings)
+    from workers import logging
+    from workers.celery_app import run_worker
+
+    logging.configure(settings)
+    run_worker(settings)

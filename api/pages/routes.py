@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from api import schemas
 from api.dependencies import ServiceDep
 from api.errors import ApiError, kind_of
+from api.lists import page as listed
 from api.pages.render import render_list, render_page
 from audit.errors import AuditError
 from storage.errors import StorageError
@@ -32,7 +33,7 @@ def home(
 ) -> Response:
     """Show the page, or only its list."""
     if part == "list":
-        audits, following = service.audits(cursor, PER_PAGE)
+        audits, following = listed(service.audits, "audits", cursor, PER_PAGE)
         return HTMLResponse(render_list(audits, following))
     return page(service, cursor=cursor)
 
@@ -71,7 +72,7 @@ def page(
         f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
         "img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
-    audits, following = service.audits(cursor, PER_PAGE)
+    audits, following = listed(service.audits, "audits", cursor, PER_PAGE)
     html = render_page(audits, following, nonce=nonce, error=error, entered=entered or {})
     return HTMLResponse(html, status, headers={"content-security-policy": policy, "cache-control": "no-store"})
 

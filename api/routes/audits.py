@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
+from fastapi.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from api import schemas
 from api.dependencies import ContextDep, ServiceDep
+from api.lists import page
 from api.problems import problems
 from audit.fingerprint import fingerprint
 from storage.records import Audit
+from workers.errors import UnknownIdError
 
 RETRY_MS = 2000
 EVENT_ID_DIGITS = 16
+POLL_S = 0.25
+KEEP_ALIVE_S = 15.0
 
 router = APIRouter(prefix="/v1/audits", tags=["audits"])
 
@@ -69,7 +76,7 @@ def list_audits(
     service: ServiceDep, cursor: schemas.Cursor = None, limit: schemas.Limit = 50
 ) -> schemas.Page[schemas.AuditOut]:
     """List audits and comparisons, the newest first."""
-    records, following = service.audits(cursor, limit)
+    records, following = page(service.audits, "audits", cursor, limit)
     return schemas.Page(items=tuple(schemas.AuditOut.of(record) for record in records), next_cursor=following)
 
 
@@ -109,27 +116,57 @@ def events(
     """
     service.audit(audit_id)
     return StreamingResponse(
-        event_stream(service.events(audit_id), last_event_id),
+        event_stream(partial(service.audit, audit_id), last_event_id),
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
 
 
-def event_stream(records: Iterator[Audit], last_event_id: str | None) -> Iterator[str]:
-    """Write records as server-sent events; the one the client has already seen is left out unless it is the last."""
+async def event_stream(
+    fetch: Callable[[], Audit], last_event_id: str | None, *, poll_s: float = POLL_S
+) -> AsyncIterator[str]:
+    """Write an audit as server-sent events, on every change until it has ended or is deleted.
+
+    Between looks nothing is held, so that many can follow at once. What the client has seen is not sent again, unless
+    it is the end.
+
+    Parameters
+    ----------
+    fetch : () -> Audit
+        The audit as it stands; called in a thread.
+    last_event_id : str or None
+        The last event the client has seen.
+    poll_s : float
+        Seconds between looks.
+    """
     yield f"retry: {RETRY_MS}\n\n"
-    for record in records:
-        name = "ended" if record.status.ended else "progress"
+    seen, quiet_s, ended = last_event_id, 0.0, False
+    while not ended:
+        try:
+            record = await run_in_threadpool(fetch)
+        except UnknownIdError:
+            return
+        ended = record.status.ended
         id_ = fingerprint("event", record)[:EVENT_ID_DIGITS]
-        if id_ != last_event_id or record.status.ended:
-            yield f"id: {id_}\nevent: {name}\ndata: {schemas.AuditOut.of(record).model_dump_json()}\n\n"
+        if id_ != seen or ended:
+            seen, quiet_s = id_, 0.0
+            yield _event("ended" if ended else "progress", id_, record)
+        elif quiet_s >= KEEP_ALIVE_S:
+            quiet_s = 0.0
+            yield ": still here\n\n"
+        if not ended:
+            await asyncio.sleep(poll_s)
+            quiet_s += poll_s
+
+
+def _event(name: str, id_: str, record: Audit) -> str:
+    return f"id: {id_}\nevent: {name}\ndata: {schemas.AuditOut.of(record).model_dump_json()}\n\n"
 
 
 @router.post("/{audit_id}/cancel", status_code=202, responses=problems("unknown-id", "invalid-request"))
 def cancel(audit_id: schemas.AuditId, service: ServiceDep) -> schemas.AuditOut:
     """Cancel an audit; one that has ended stays as it is. What is done is kept and used when it is submitted again."""
-    service.cancel(audit_id)
-    return schemas.AuditOut.of(service.audit(audit_id))
+    return schemas.AuditOut.of(service.cancel(audit_id))
 
 
 @router.delete("/{audit_id}", status_code=204, responses=problems("unknown-id", "in-use", "invalid-request"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 
 from api import schemas
 from api.catalogue import analysis_rows, extractor_rows
 from api.dependencies import ServiceDep
+from api.errors import UnavailableError
 from api.problems import problems
 
 router = APIRouter()
@@ -27,14 +28,18 @@ def analyses() -> tuple[schemas.AnalysisOut, ...]:
 @router.get("/healthz", tags=["health"], responses=problems())
 def healthz(service: ServiceDep) -> schemas.Health:
     """Say that the process answers."""
-    return schemas.Health.model_validate({"status": "ok", **service.health()})
+    return schemas.Health.model_validate(service.health())
 
 
 @router.get(
     "/readyz",
     tags=["health"],
-    responses={503: {"model": schemas.Health, "description": "A part does not answer."}, **problems()},
+    responses=problems(),
 )
-def readyz(service: ServiceDep, response: Response) -> schemas.Health:
+def readyz(service: ServiceDep) -> schemas.Readiness:
     """Say whether everything that work needs is there: database, blobs, runner or broker."""
-    return schemas.Health.model_validate({"status": "ready", **service.readiness()})
+    found = schemas.Readiness.model_validate(service.readiness())
+    if not found.ready:
+        wrong = "; ".join(f"{name}: {said}" for name, said in found.checks.items() if said != "ok")
+        raise UnavailableError(f"not ready: {wrong}")
+    return found

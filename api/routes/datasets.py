@@ -9,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from api import schemas
 from api.dependencies import ContextDep, ServiceDep
+from api.lists import every, page
 from api.problems import problems
 from api.uploads import FIELD, MULTIPART, RAW_TYPES, forget_archive, keep_archive
 from storage.sources import SourceSpec
@@ -83,7 +84,7 @@ def list_datasets(
     service: ServiceDep, cursor: schemas.Cursor = None, limit: schemas.Limit = 50
 ) -> schemas.Page[schemas.DatasetOut]:
     """List datasets, the newest first."""
-    records, following = service.datasets(cursor, limit)
+    records, following = page(service.datasets, "datasets", cursor, limit)
     return schemas.Page(items=tuple(schemas.DatasetOut.of(record) for record in records), next_cursor=following)
 
 
@@ -106,13 +107,7 @@ def service_uri(service: Service, dataset_id: str) -> str:
 
 def is_read(service: Service, uri: str) -> bool:
     """Whether any dataset reads this source."""
-    cursor: str | None = None
-    while True:
-        records, cursor = service.datasets(cursor, schemas.MAX_LIMIT)
-        if any(record.source["uri"] == uri for record in records):
-            return True
-        if cursor is None:
-            return False
+    return any(record.source["uri"] == uri for record in every(service.datasets))
 
 
 def thumbnail(
