@@ -105,9 +105,9 @@ def _schemes() -> dict[str, Scheme]:
 
 def _classical() -> Scheme:
     def load(_: str) -> Extractor:
-        from audit.extractors import classical
+        from audit.extractors.classical import load
 
-        return classical.load()
+        return load()
 
     info = ExtractorInfo(
         name="classical",
@@ -119,14 +119,14 @@ def _classical() -> Scheme:
 
 def _openclip() -> Scheme:
     def load(rest: str) -> Extractor:
-        from audit.extractors import openclip
+        from audit.extractors.openclip import load
 
-        return openclip.load(rest)
+        return load(rest)
 
     def resolve(rest: str) -> ExtractorSpec:
-        from audit.extractors import openclip
+        from audit.extractors.openclip import resolve
 
-        return openclip.resolve(rest)
+        return resolve(rest)
 
     info = ExtractorInfo(
         name="openclip:MODEL/PRETRAINED-or-PATH",
