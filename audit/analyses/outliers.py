@@ -64,7 +64,6 @@ class OutliersConfig(Config):
         1.0, gt=0, le=100, description="An image stands out when so many or fewer would score so high by chance."
     )
     largest_group: int = Field(50, ge=1, le=200, description="Most images an isolated group may have (and 5 % of all).")
-    class_reference: int = Field(10_000, ge=100, description="Images of a class that its members are compared with.")
     shown: int = Field(12, ge=1, le=48, description="Pictures shown.")
 
 
@@ -172,7 +171,7 @@ def _within_class(view: DatasetView, own: Ints, config: OutliersConfig) -> tuple
     names, counts = np.unique(labels[labels != ""].astype(str), return_counts=True)
     for name in names[counts >= TOO_FEW] if len(names) > 1 else []:
         rows = np.flatnonzero(labels == name)
-        scores[rows] = isolation.mean_among(rows, own, view.vectors, config.k, limit=config.class_reference)
+        scores[rows] = isolation.mean_among(rows, rows, own, view.vectors, config.k)
         expected[rows] = tails.expected_above(scores[rows]) * len(view) / len(rows)
     return scores, expected
 

@@ -20,6 +20,9 @@ from audit.model import Neighbours
 MOST_CANDIDATES = 1024
 """Neighbours looked at, at most, to find some outside a large group."""
 
+CLASS_REFERENCE = 10_000
+"""Images of a class that others are compared with, at most."""
+
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -134,18 +137,29 @@ def mean_of_first(
     return np.where(n_found > 0, total / np.maximum(n_found, 1), np.nan), n_found
 
 
-def mean_among(rows: Int64, own: Int64, vectors: Float32, k: int, *, limit: int) -> Float64:
-    """Mean distance from every one of some rows to its k nearest among (at most ``limit`` of) those rows.
+def mean_among(rows: Int64, among: Int64, own: Int64, vectors: Float32, k: int) -> Float64:
+    """Mean distance from every one of some rows to its k nearest among other rows.
 
-    Rows of the same group in ``own`` are left out; NaN where nothing is left. Heap grows with ``limit``, and with
-    the number of rows only by their results.
+    Parameters
+    ----------
+    rows, among : int64 (m,), (c,)
+        Row numbers. The vectors of at most ``CLASS_REFERENCE`` of ``among``, evenly spaced, are held in memory.
+    own : int64 (n,)
+        Group of every row; rows of one group are left out of each other's mean.
+    vectors : float32 (n, d)
+    k : int, at least 1
+
+    Returns
+    -------
+    float64 (m,)
+        NaN where nothing is left.
     """
-    kept = rows[np.linspace(0, len(rows) - 1, min(len(rows), limit)).astype(np.int64)]
-    among = np.ascontiguousarray(vectors[kept])
+    kept = among[np.linspace(0, len(among) - 1, min(len(among), CLASS_REFERENCE)).astype(np.int64)]
+    held = np.ascontiguousarray(vectors[kept])
     means = np.full(len(rows), np.nan)
-    for start in range(0, len(rows), QUERY_BLOCK):
+    for start in range(0, len(rows) if len(kept) else 0, QUERY_BLOCK):
         block = rows[start : start + QUERY_BLOCK]
-        found = search(np.ascontiguousarray(vectors[block]), among, min(len(kept), 4 * k + 1), threads=1)
+        found = search(np.ascontiguousarray(vectors[block]), held, min(len(kept), 4 * k + 1), threads=1)
         indices = np.where(found.indices >= 0, kept[found.indices], -1).astype(np.int32)
         means[start : start + len(block)], _ = mean_of_first(indices, found.distances, own[block], own, k)
     return means
