@@ -94,13 +94,12 @@ def find_roles(
             f"no column of {spec.uri} is called like a path ({', '.join(path_names)}); say which one with path_column. "
             f"Its columns are {', '.join(names)}.",
         )
-    rest = [name for name in names if name != path]
     return Roles(
         path=path,
-        label=_choose(spec, "label_from", LABEL_NAMES, rest),
-        split=_choose(spec, "split_from", SPLIT_NAMES, rest),
-        group=_choose(spec, "group_from", GROUP_NAMES, rest),
-        box=_choose_box(spec, rest),
+        label=_choose(spec, "label_from", LABEL_NAMES, names),
+        split=_choose(spec, "split_from", SPLIT_NAMES, names),
+        group=_choose(spec, "group_from", GROUP_NAMES, names),
+        box=_choose_box(spec, names),
     )
 
 

@@ -166,8 +166,10 @@ def _walk(reader: _HeaderReader, uri: str) -> Iterator[tarfile.TarInfo]:
     except _DAMAGE as error:
         raise _damaged(uri, f"after {n_members} members: {error}") from error
     reader.seek(end)
-    if reader.read(tarfile.BLOCKSIZE).strip(b"\0"):
-        raise _damaged(uri, f"after {n_members} members, at byte {end}, stands no header")
+    mark = reader.read(tarfile.BLOCKSIZE)
+    if not mark or mark.strip(b"\0"):
+        what = "stands neither a header nor the mark of its end" if mark else "it stops without the mark of its end"
+        raise _damaged(uri, f"after {n_members} members, at byte {end}, {what}")
 
 
 def _check_first_header(uri: str, start: bytes) -> None:
