@@ -24,6 +24,8 @@ TILE = 16
 _RADIUS = 2
 _EDGE = 16 * 16
 """An edge: 16 grey levels per pixel, in sixteenths of a level."""
+_STRUCTURE = 8 * 8
+"""Half a level per pixel, in sixteenths of a level, squared: a tile with less has nothing to be sharp."""
 _FLOOR = 16 * 256
 """Added to both energies of a tile, in sixteenths of a level squared: a sixteenth of a level per pixel is no edge."""
 
@@ -39,7 +41,8 @@ def detail(grey: npt.NDArray[np.uint8]) -> dict[str, float | None]:
     -------
     dict
         ``sharpness``: the 90 % quantile, over the quarter of the tiles with most gradient energy after the re-blur,
-        of (E_before + c) / (E_after + c); >= about 1, no unit. Pictures below 8 pixels on a side have none (None).
+        of (E_before + c) / (E_after + c); >= about 1, no unit. None where it cannot be told: below 8 pixels on a
+        side, or when the strongest tile's gradient after the re-blur is below half a level (root mean square).
         ``edge_share``: share of pixels with a gradient above 16 levels per pixel, 0..1.
         Gradients are taken on every second row.
     """
@@ -51,7 +54,7 @@ def detail(grey: npt.NDArray[np.uint8]) -> dict[str, float | None]:
     sharp <<= 4
     before, after = gradient_energy(sharp.view(np.int16)), gradient_energy(soft.view(np.int16))
     return {
-        "sharpness": _tile_ratio(tile_sums(before), tile_sums(after)),
+        "sharpness": _tile_ratio(tile_sums(before), tile_sums(after), before.size),
         "edge_share": int(np.count_nonzero(before > _EDGE * _EDGE)) / before.size,
     }
 
@@ -139,7 +142,9 @@ def _bar(lines: npt.NDArray[np.uint8]) -> int:
     return n if float(beyond.mean(axis=1).max()) >= 0.5 else 0
 
 
-def _tile_ratio(before: npt.NDArray[np.int64], after: npt.NDArray[np.int64]) -> float:
+def _tile_ratio(before: npt.NDArray[np.int64], after: npt.NDArray[np.int64], n_gradients: int) -> float | None:
+    if int(after.max()) < _STRUCTURE * min(TILE * TILE // 2, n_gradients):
+        return None
     n = max(1, len(after) // 4)
     strongest = np.argsort(after, kind="stable")[-max(n, min(4, len(after))) :]
     ratios = np.sort((before[strongest] + _FLOOR) / (after[strongest] + _FLOOR))
