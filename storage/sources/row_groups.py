@@ -18,7 +18,7 @@ from storage.sources.base import SourceLimits, check_size
 BATCH = 16
 """Rows decoded at a time."""
 
-CACHE_BYTES = 64 * 2**20
+CACHE_BYTES = 16 * 2**20
 MIN_CACHED = 8
 """Batches that are kept whatever their size: threads that read one after another are a few batches apart."""
 
