@@ -13,6 +13,7 @@ from audit.duplicates.looks import (
     FLIPPED,
     HALF_TURN,
     MIRRORED,
+    QUARTER_BACK,
     QUARTER_TURN,
     TRANSPOSED,
     WINDOWS,
@@ -76,7 +77,7 @@ def tidy(rows: Int64, *, within: bool) -> Candidates:
     if within:
         rows = rows[rows[:, 0] != rows[:, 1]]
         swap = rows[:, 0] > rows[:, 1]
-        back = np.where(rows[:, 2] == QUARTER_TURN, QUARTER_TURN + 3 - 1, rows[:, 2])
+        back = np.where(rows[:, 2] == QUARTER_TURN, QUARTER_BACK, rows[:, 2])
         rows = np.where(swap[:, None], np.stack([rows[:, 1], rows[:, 0], back], axis=1), rows)
     rows = np.unique(rows, axis=0) if len(rows) else rows.reshape(0, 3)
     return Candidates(pairs=np.ascontiguousarray(rows[:, :2]), orientation=rows[:, 2].astype(np.int8))

@@ -18,6 +18,9 @@ Int64 = npt.NDArray[np.int64]
 AS_IS, MIRRORED, HALF_TURN, FLIPPED, QUARTER_TURN, TRANSPOSED, ANTITRANSPOSED, QUARTER_BACK = range(8)
 """Orientation codes: how the second picture must be laid to fit the first."""
 
+TURNED = (HALF_TURN, FLIPPED, QUARTER_TURN, TRANSPOSED, ANTITRANSPOSED, QUARTER_BACK)
+"""The orientations that leave the picture on its side or on its head."""
+
 WINDOWS: dict[str, tuple[int, int, int, int]] = {
     "whole": (0, 0, LUMA_SIDE, 8),
     "centre": (0, 0, LUMA_SIDE, 8),
@@ -65,7 +68,7 @@ def read_looks(images: pa.Table) -> Looks:
     return Looks(
         luma=_unpack(images, "look_luma", LUMA_SIDE**2).reshape(-1, LUMA_SIDE, LUMA_SIDE),
         chroma=_unpack(images, "look_chroma", 2 * CHROMA_SIDE**2).reshape(-1, 2, CHROMA_SIDE, CHROMA_SIDE),
-        aspect=width / np.maximum(height, 1),
+        aspect=(width / np.maximum(height, 1)).astype(np.float32),
     )
 
 

@@ -120,9 +120,9 @@ def _steepest_descent(templates: Float32) -> tuple[Float32, Float32]:
     n, side = templates.shape[:2]
     ones = np.ones((n, side * side), dtype=np.float32)
     flat = standardise(templates.reshape(n, -1), ones)
-    along_y, along_x = np.gradient(flat.reshape(n, side, side), np.float32(2 / side), axis=(1, 2))
+    slopes = [np.gradient(flat.reshape(n, side, side), np.float32(2 / side), axis=axis) for axis in (2, 1)]
     grid = _grid(side)[None]
-    parts = [along.reshape(n, 1, -1) * grid for along in (along_x, along_y)]
+    parts = [np.asarray(slope).reshape(n, 1, -1) * grid for slope in slopes]
     return np.concatenate(parts, axis=1).astype(np.float32), flat
 
 
