@@ -45,7 +45,8 @@ format: $(VENV)/.installed-dev ## Format and mend what can be mended
 
 .PHONY: bench
 bench: $(VENV)/.installed-dev ## Run the benchmarks (minutes); they print ratios and medians
-	for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	for script in tests/bench/bench_*.py; do echo "== $$script"; \
+	    PYTHONPATH=. $(BIN)/python -m tests.bench.$$(basename $$script .py) || exit 1; done
 
 .PHONY: serve
 serve: $(VENV)/.installed ## Serve the API and the pages on this machine
