@@ -8,10 +8,11 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from api.dependencies import Context
 from api.pages import router as pages
-from api.problems import Problem, install
+from api.problems import PlainErrorMiddleware, Problem, install
 from api.routes import audits, catalogue, datasets, reports, results
 from api.security import SecurityMiddleware
 from api.version import version
@@ -68,11 +69,12 @@ def create_app(
         openapi_tags=_TAGS,
         docs_url=None,
         redoc_url=None,
-        max_body_size=MAX_BODY_BYTES,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.context = Context(service=service, uploads=uploads)
     install(app)
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES)
+    app.add_middleware(PlainErrorMiddleware)
     app.add_middleware(SecurityMiddleware, hosts=hosts)
     app.include_router(datasets.routes(max_upload_bytes))
     for router in (audits.router, results.router, reports.router, catalogue.router, pages):

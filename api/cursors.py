@@ -49,8 +49,7 @@ def decode(scope: str, filters: dict[str, Any], cursor: str) -> str | int:
         digest, position = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (UnicodeError, binascii.Error, ValueError, TypeError, RecursionError) as error:
         raise BadCursorError("the cursor cannot be read; start again without one") from error
-    usable = isinstance(position, str | int) and not isinstance(position, bool)
-    if not usable or digest != _digest(scope, filters, position):
+    if not isinstance(position, str | int) or isinstance(position, bool) or digest != _digest(scope, filters, position):
         raise BadCursorError("the cursor belongs to another list or other filters; start again without one")
     return position
 

@@ -13,8 +13,10 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import PROBLEM_MEDIA_TYPE, PROBLEMS, TYPE_PREFIX, ApiError, ProblemKind, kind_of
 from audit.errors import AuditError
@@ -94,6 +96,36 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unforeseen)
 
 
+class PlainErrorMiddleware:
+    """Make problems of the plain-text errors that parts of the framework send past the handlers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        replaced = False
+
+        async def send_problem(message: Message) -> None:
+            nonlocal replaced
+            if message["type"] == "http.response.start" and _is_plain_error(message):
+                replaced = True
+                answer = _of_status(message["status"], "", scope["method"], scope["path"])
+                await answer(scope, receive, send)
+            elif not replaced:
+                await send(message)
+
+        await self.app(scope, receive, send_problem)
+
+
+def _is_plain_error(start: Message) -> bool:
+    kind = Headers(scope=start).get("content-type", "")
+    return int(start["status"]) >= HTTPStatus.BAD_REQUEST and kind.startswith("text/plain")
+
+
 def problems(*slugs: str) -> dict[int | str, dict[str, Any]]:
     """Declare kinds of problems for a route, beside those that any route can answer with.
 
@@ -148,17 +180,21 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    headers = error.headers if isinstance(error, HTTPException) else None
+    if not isinstance(error, HTTPException):
+        return await _unforeseen(request, error)
+    said = "" if error.detail == HTTPStatus(error.status_code).phrase else error.detail
+    return _of_status(error.status_code, said, request.method, request.url.path, error.headers)
+
+
+def _of_status(
+    status: int, said: str, method: str, path: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
     kind = PROBLEMS[_BY_STATUS.get(status, "internal")]
-    said = error.detail if isinstance(error, HTTPException) else ""
-    usual = HTTPStatus(kind.status).phrase
-    detail = said if said and said != usual else f"{request.method} {request.url.path}: {kind.title}."
-    return problem_response(kind, detail, instance=request.url.path, headers=headers)
+    return problem_response(kind, said or f"{method} {path}: {kind.title}.", instance=path, headers=headers)
 
 
 async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
-    _log.error("request.broke", path=request.url.path, error=type(error).__name__, exc_info=error)
+    _log.error("request.broke", path=request.url.path, error=type(error).__name__)
     detail = "Something broke while answering; the server's log says what. Nothing of it is repeated here."
     return problem_response(PROBLEMS["internal"], detail, instance=request.url.path)
 

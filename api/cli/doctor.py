@@ -52,10 +52,10 @@ class Check:
     action: str = ""
 
 
-def check_python(version: Sequence[int] = sys.version_info) -> Check:
+def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Check:
     """The interpreter is new enough."""
-    seen = ".".join(str(part) for part in version[:3])
-    if tuple(version[:2]) < OLDEST_PYTHON:
+    seen = ".".join(str(part) for part in version)
+    if version[:2] < OLDEST_PYTHON:
         return Check("python", "broken", seen, "Install Python 3.11 or newer and make the environment again.")
     return Check("python", "ok", f"{seen} at {sys.executable}")
 

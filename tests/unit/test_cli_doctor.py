@@ -10,7 +10,7 @@ from api.cli import doctor
 
 
 def test_an_old_python_is_broken_and_says_what_to_install() -> None:
-    check = doctor.check_python((3, 10, 4, "final", 0))  # type: ignore[arg-type]
+    check = doctor.check_python((3, 10, 4))
     assert (check.state, check.detail) == ("broken", "3.10.4")
     assert "3.11" in check.action
 
