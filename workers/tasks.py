@@ -16,3 +16,7 @@ def run_step(step_id: str) -> bool:
 def sweep() -> int:
     """Give lost steps away again and advance everything open."""
     return current.runtime().sweep()
+
+
+# Celery binds a task when it is first used, and two threads that first use it together see it half bound.
+app.finalize()
