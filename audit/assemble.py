@@ -12,7 +12,7 @@ N_HEADLINE = 5
 """How many numbers the first screen holds."""
 
 _RANK = {severity: place for place, severity in enumerate(Severity)}
-_OVERLAP_ANALYSES = frozenset({"leakage", "duplicates"})
+_OVERLAP_ANALYSES = frozenset({"leakage", "cross_leakage"})
 _TITLES = {
     "audit": {
         Severity.PROBLEM: "Clean this before training",

@@ -76,7 +76,6 @@ CONFIG: dict[str, Any] = {
     "title": {"color": TEXT, "fontSize": 13, "fontWeight": 600, "anchor": "start", "offset": 12},
     "header": {"labelColor": TEXT, "titleColor": MUTED, "labelFontSize": 12},
     "mark": {"color": SERIES[0]},
-    "bar": {"cornerRadiusEnd": 2},
     "line": {"strokeWidth": 2},
     "rule": {"color": MUTED},
     "tick": {"color": TEXT, "thickness": 2},

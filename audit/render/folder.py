@@ -1,27 +1,85 @@
-"""What lies beside a report: the names of its files and, for each, one sentence."""
+"""What lies beside a report: the names of its files, what each holds, and the columns that are promised."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from audit.report import Report, TableBlock
 
 TABLES_VERSION = 1
-"""Goes up when a column of a promised table is renamed, removed or changes its meaning."""
+"""Goes up when a promised column is renamed, removed or changes its meaning; new columns do not raise it."""
 
-TABLES: Mapping[str, str] = {
-    "images": "Every input, one row each: path, status, reason when it was left out, label, split, size, statistics.",
-    "embeddings": "The embedding of every usable picture, in the order of images.",
-    "duplicates": "Groups of pictures that are copies of each other, with the kind of each copy.",
-    "leakage": "Pictures that are in more than one split, or in both datasets.",
-    "outliers": "Every usable picture with its outlier score, the strangest first.",
-    "labels": "Pictures whose label their neighbours dispute, with the label suggested instead.",
-    "quality": "Pictures with a fault: dark, bright, blurred, washed out, low in contrast or odd in size.",
-    "balance": "Number of pictures of each class, in all and by split.",
+
+@dataclass(frozen=True)
+class TableFile:
+    """One file of ``tables/``.
+
+    Attributes
+    ----------
+    description : str
+        One row is what, in one sentence.
+    columns : tuple of str
+        The columns users may rely on; a table may have more.
+    """
+
+    description: str
+    columns: tuple[str, ...]
+
+
+TABLES: Mapping[str, TableFile] = {
+    "images": TableFile(
+        "Every input, one row each, with its statistics, or with the reason why it was left out.",
+        ("image_id", "path", "status", "reason", "detail", "label", "split", "dataset"),
+    ),
+    "embeddings": TableFile(
+        "The embedding of every usable picture.",
+        ("image_id", "path", "embedding", "dataset"),
+    ),
+    "duplicates": TableFile(
+        "Pictures that are copies of each other; those of one group share its number.",
+        ("group", "image_id", "path", "kind", "keep"),
+    ),
+    "duplicate_pairs": TableFile(
+        "Every pair of pictures that came within reach of each other, the nearest first, beyond the threshold too.",
+        ("image_id", "path", "other_image_id", "other_path", "distance", "is_near"),
+    ),
+    "leakage": TableFile(
+        "Copies that lie in different splits, or in both datasets; those of one group share its number.",
+        ("group", "image_id", "path", "kind"),
+    ),
+    "outliers": TableFile(
+        "Every usable picture, the strangest first.",
+        ("image_id", "path", "score", "rank"),
+    ),
+    "labels": TableFile(
+        "Every picture whose label could be judged, the most doubtful first, with the label suggested instead.",
+        ("image_id", "path", "label", "suggested", "score", "rank"),
+    ),
+    "quality": TableFile(
+        "Pictures with a fault, one row for each fault.",
+        ("image_id", "path", "issue"),
+    ),
+    "balance": TableFile(
+        "How many pictures each class has, in all and in each split.",
+        ("label", "split", "n", "share", "low", "high"),
+    ),
+    "settings": TableFile(
+        "How often each class is seen in each circumstance that the metadata names.",
+        ("class", "attribute", "value", "n", "p", "low", "high", "p_max_t", "verdict"),
+    ),
+    "splits": TableFile(
+        "Every labelled picture with how usual its circumstances are for its class.",
+        ("image_id", "path", "state", "n_uncommon"),
+    ),
+    "dna_neurons": TableFile(
+        "Every neuron of the extractor with how far apart the two datasets are in it.",
+        ("layer", "neuron", "dead", "distance", "floor", "corrected"),
+    ),
 }
 """The promise of docs/reports.md, in the order in which the files are listed."""
 
-_ALWAYS = ("images", "embeddings")
+_ALWAYS = frozenset({"images", "embeddings"})
 _FILES = (
     ("report.html", "This page; it needs no other file."),
     ("report.json", "Everything this page says, for programs."),
@@ -30,20 +88,22 @@ _FILES = (
 
 def files(report: Report) -> list[tuple[str, str]]:
     """Name and description of every file that goes with a report, tables as far as the report names them."""
-    named = _tables_named(report)
-    known = [name for name in TABLES if name in named or name in _ALWAYS]
-    others = sorted(named - set(TABLES))
-    described = [
-        (f"tables/{name}.parquet", TABLES.get(name, "A table that a section above refers to.")) for name in known
-    ]
-    return [*_FILES, *described, *((f"tables/{name}.parquet", _used_by(report, name)) for name in others)]
+    named = _ALWAYS | _named(report)
+    known = [(_place(name), TABLES[name].description) for name in TABLES if name in named]
+    others = [(_place(name), _used_by(report, name)) for name in sorted(named - set(TABLES))]
+    return [*_FILES, *known, *others]
 
 
-def _tables_named(report: Report) -> set[str]:
-    names = {finding.table for section in report.sections for finding in section.findings}
-    names |= {block.source for section in report.sections for block in section.blocks if isinstance(block, TableBlock)}
-    names |= {section.analysis for section in report.sections if section.analysis in TABLES and not section.error}
-    return names - {""}
+def _place(name: str) -> str:
+    return f"tables/{name}.parquet"
+
+
+def _named(report: Report) -> frozenset[str]:
+    """Tables that findings and blocks refer to, and those called like an analysis that succeeded."""
+    found = {finding.table for section in report.sections for finding in section.findings}
+    found |= {block.source for section in report.sections for block in section.blocks if isinstance(block, TableBlock)}
+    found |= {section.analysis for section in report.sections if section.analysis in TABLES and not section.error}
+    return frozenset(found - {""})
 
 
 def _used_by(report: Report, name: str) -> str:

@@ -79,6 +79,27 @@ def test_a_chart_that_vega_refuses_says_so() -> None:
         charts.chart_svg({"encoding": {}}, prefix="c", width=300)
 
 
+def test_bars_of_a_histogram_with_a_rule_have_width_and_height() -> None:
+    bars = {
+        "data": {"values": [{"from": place, "to": place + 1, "n": 2} for place in range(4)]},
+        "mark": "bar",
+        "encoding": {
+            "x": {"field": "from", "type": "quantitative", "bin": {"binned": True}},
+            "x2": {"field": "to"},
+            "y": {"field": "n", "type": "quantitative"},
+        },
+    }
+    rule = {
+        "data": {"values": [{"at": 1}]},
+        "mark": "rule",
+        "encoding": {"x": {"field": "at", "type": "quantitative"}},
+    }
+    drawn = str(charts.chart_svg({"layer": [bars, rule], "height": 100}, prefix="c", width=300))
+    sizes = re.findall(rf'd="M[\d.,-]+h([\d.]+)v([\d.]+)h-[\d.]+Z" fill="{charts.SERIES[0]}"', drawn)
+    assert len(sizes) == 4
+    assert all(float(width) > 30 and float(height) > 90 for width, height in sizes)
+
+
 def test_a_chart_has_the_width_it_is_asked_for() -> None:
     assert 'width="300"' in charts.chart_svg(BARS, prefix="c", width=300)
 
