@@ -11,6 +11,7 @@ from pathlib import Path
 
 from audit.errors import PictureError
 from storage.sources.base import SourceLimits, check_size
+from storage.sources.descriptors import Descriptor
 from storage.sources.names import display
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -23,13 +24,11 @@ class RootedFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._root = Descriptor(path, flags=os.O_DIRECTORY)
 
     def close(self) -> None:
         """Let go of the folder."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._root.close()
 
     def status(self, path: bytes) -> os.stat_result:
         """Status of a file, links not followed.
@@ -91,7 +90,7 @@ class RootedFolder:
     @contextmanager
     def _folder(self, path: bytes) -> Iterator[int]:
         with _explained(path):
-            fd = os.dup(self._fd)
+            fd = os.dup(self._root.number)
         try:
             for part in path.split(b"/"):
                 if part in {b"", b"."}:

@@ -100,7 +100,7 @@ class CellReader:
             column = next(self._iterator).column(0)
         except StopIteration:
             column = pa.array([], pa.binary())
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, IndexError) as error:
             self._broken[group] = (self._next, f"row group {group[1]} cannot be decoded: {error}")
             self._group = None
             raise PictureError("unreadable", self._broken[group][1]) from error

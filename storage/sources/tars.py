@@ -19,7 +19,8 @@ from typing import Any, BinaryIO, cast
 from audit.errors import PictureError
 from audit.model import QUARANTINED, SKIPPED
 from storage.errors import SourceError, SourceLimitError, SourceUnsupportedError
-from storage.sources.base import FREE_BYTES, SourceLimits, SourceSpec, check_size
+from storage.sources.base import FREE_BYTES, SourceLimits, SourceSpec
+from storage.sources.descriptors import Descriptor
 from storage.sources.tree import Member, Problem, TreeSource
 
 HEADER_LIMIT = 2**20
@@ -53,21 +54,20 @@ class TarSource(TreeSource):
         self._opener = next((opener for magic, opener in _COMPRESSIONS.items() if start.startswith(magic)), None)
         if self._opener is None:
             _check_first_header(spec.uri, start)
-        self._fd = -1
+        self._plain: Descriptor | None = None
         self._lock = Lock()
 
     def close(self) -> None:
         """Let go of the archive."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        if self._plain is not None:
+            self._plain.close()
 
     def _members(self) -> Iterator[Member]:
         try:
-            fd = os.dup(self._plain())
+            file = os.fdopen(os.dup(self._open().number), "rb")
         except OSError as error:
             raise SourceError(self.spec.uri, f"{self.spec.uri} cannot be read: {error}.") from error
-        with os.fdopen(fd, "rb") as raw:
+        with file as raw:
             reader = _HeaderReader(raw, self.spec.uri)
             for n_members, info in enumerate(_walk(reader, self.spec.uri), 1):
                 if n_members > self.limits.max_members:
@@ -80,26 +80,21 @@ class TarSource(TreeSource):
 
     def _read(self, body: str) -> bytes:
         offset, size = map(int, body.split(":"))
-        check_size(size, self.limits)
-        parts, n_read = [], 0
         try:
-            fd = self._plain()
-            while n_read < size and (part := os.pread(fd, size - n_read, offset + n_read)):
-                parts.append(part)
-                n_read += len(part)
+            archive = self._open()
         except OSError as error:
             raise PictureError("unreadable", f"{self._file.name}: {error.strerror}") from error
-        if n_read < size:
-            raise PictureError("corrupt_member", f"the archive ends after {n_read} of {size} bytes")
-        return b"".join(parts)
+        data = archive.read_at(offset, size, self.limits)
+        if len(data) < size:
+            raise PictureError("corrupt_member", f"the archive ends after {len(data)} of {size} bytes")
+        return data
 
-    def _plain(self) -> int:
-        """Descriptor of the plain archive, unpacked first where needed."""
+    def _open(self) -> Descriptor:
+        """Open the plain archive, unpacked first where needed."""
         with self._lock:
-            if self._fd < 0:
-                path = self._file if self._opener is None else self._unpacked(self._opener)
-                self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            return self._fd
+            if self._plain is None:
+                self._plain = Descriptor(self._file if self._opener is None else self._unpacked(self._opener))
+            return self._plain
 
     def _unpacked(self, opener: Opener) -> Path:
         found = self._file.stat()

@@ -15,6 +15,7 @@ from audit.errors import PictureError
 from audit.model import QUARANTINED, SKIPPED
 from storage.errors import SourceError, SourceLimitError, SourceUnsupportedError
 from storage.sources.base import FREE_BYTES, SourceLimits, SourceSpec, check_size
+from storage.sources.descriptors import Descriptor
 from storage.sources.tree import Member, Problem, TreeSource
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
@@ -39,13 +40,11 @@ class ZipSource(TreeSource):
                 spec.uri,
                 f"{spec.uri} has no zip directory at its end: it is cut short or no zip archive. Copy it again.",
             )
-        self._fd = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
+        self._archive = Descriptor(self._file)
 
     def close(self) -> None:
         """Let go of the archive."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._archive.close()
 
     def _members(self) -> Iterator[Member]:
         infos = self._directory()
@@ -66,7 +65,7 @@ class ZipSource(TreeSource):
     def _check_totals(self, infos: list[zipfile.ZipInfo]) -> None:
         uri, limits = self.spec.uri, self.limits
         total = sum(info.file_size for info in infos)
-        packed = os.fstat(self._fd).st_size
+        packed = os.fstat(self._archive.number).st_size
         if len(infos) > limits.max_members:
             raise SourceLimitError(uri, f"{uri} has {len(infos)} members; at most {limits.max_members} are read.")
         if total > limits.max_total_bytes:
@@ -92,11 +91,11 @@ class ZipSource(TreeSource):
     def _read(self, body: str) -> bytes:
         offset, packed, size, crc, method = map(int, body.split(":"))
         check_size(size, self.limits)
-        start = self._pread(_LOCAL_HEADER.size, offset)
+        start = self._archive.read_at(offset, _LOCAL_HEADER.size, self.limits)
         if len(start) < _LOCAL_HEADER.size or start[:4] != b"PK\x03\x04":
             _corrupt("the archive holds no member where its directory says")
         _, n_name, n_extra = _LOCAL_HEADER.unpack(start)
-        data = self._pread(packed, offset + _LOCAL_HEADER.size + n_name + n_extra)
+        data = self._archive.read_at(offset + _LOCAL_HEADER.size + n_name + n_extra, packed, self.limits)
         if len(data) < packed:
             _corrupt(f"the archive ends after {len(data)} of {packed} packed bytes")
         if method == zipfile.ZIP_DEFLATED:
@@ -104,17 +103,6 @@ class ZipSource(TreeSource):
         if len(data) != size or zlib.crc32(data) != crc:
             _corrupt(f"{len(data)} bytes whose checksum is not the one in the archive's directory ({size} bytes)")
         return data
-
-    def _pread(self, n_bytes: int, offset: int) -> bytes:
-        check_size(n_bytes, self.limits)
-        parts, n_read = [], 0
-        try:
-            while n_read < n_bytes and (part := os.pread(self._fd, n_bytes - n_read, offset + n_read)):
-                parts.append(part)
-                n_read += len(part)
-        except OSError as error:
-            raise PictureError("unreadable", f"{self._file.name}: {error.strerror}") from error
-        return b"".join(parts)
 
 
 def _inflate(data: bytes, size: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import os
 import socket
@@ -16,7 +17,17 @@ import pytest
 from audit.errors import PictureError
 from audit.pictures.reasons import REASONS
 from storage.errors import SourceError, SourceLimitError, SourceUnsupportedError
-from tests.sources_samples import by_path, files, jpeg, opened, scanned, write_folder, write_tar, write_zip
+from tests.sources_samples import (
+    by_path,
+    files,
+    jpeg,
+    opened,
+    scanned,
+    write_embedded,
+    write_folder,
+    write_tar,
+    write_zip,
+)
 
 
 def test_archive_members_that_climb_out_are_quarantined_and_nothing_is_written(tmp_path: Path) -> None:
@@ -375,3 +386,23 @@ def test_a_tar_of_random_damage_never_crashes(tmp_path: Path) -> None:
         except SourceError:
             continue
         assert set(table.column("status").to_pylist()) <= {"ok", "quarantined", "skipped"}
+
+
+def test_a_source_that_is_forgotten_leaves_no_file_open(tmp_path: Path) -> None:
+    contents = list(files().items())
+    kinds = [write_folder(tmp_path / "d", dict(contents)), write_zip(tmp_path / "a.zip", contents)]
+    kinds.append(write_tar(tmp_path / "a.tar", contents))
+    before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    for path in kinds:
+        source = opened(tmp_path, path)
+        assert len(list(source.entries())) == len(contents)
+    del source
+    gc.collect()
+    assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_a_parquet_file_with_fewer_row_groups_than_were_scanned_is_said_to_be_unreadable(tmp_path: Path) -> None:
+    path = write_embedded(tmp_path / "e.parquet", {"image": [jpeg(1)]})
+    with opened(tmp_path, path) as source, pytest.raises(PictureError) as caught:
+        source.read("0:7:0")
+    assert caught.value.reason == "unreadable"
