@@ -51,7 +51,7 @@ def wilson(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
         raise ValueError(f"a proportion needs 0 <= k <= n; got k={k}, n={n}")
     if n == 0:
         return 0.0, 1.0
-    z = _quantile(level)
+    z = normal_quantile(level)
     p = k / n
     centre = p + z * z / (2 * n)
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
@@ -202,7 +202,8 @@ def _gather(
     return rows
 
 
-def _quantile(level: float) -> float:
+def normal_quantile(level: float) -> float:
+    """Two-sided standard normal quantile: 1.96 at level 0.95."""
     return float(ndtri((1 + level) / 2))
 
 

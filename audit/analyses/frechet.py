@@ -1,0 +1,197 @@
+"""How far apart two datasets are as Gaussians, beside what halves of one dataset give at the same size.
+
+Source: M. Heusel et al., NeurIPS 2017; M. Chong, D. Forsyth, CVPR 2020 (extrapolation); mathematics in
+:mod:`audit.maths.discrepancy`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import Field
+from threadpoolctl import threadpool_limits
+
+from audit.analyses.base import Analysis, Computed, Config, Need, Result, register
+from audit.maths import discrepancy, pairs
+from audit.model import DatasetView
+from audit.report import Block, ChartBlock, Finding, Metric, Section, Severity
+
+VERSION = 1
+MIN_HALF = 20
+FRACTIONS = (1.0, 0.8, 0.6, 0.45, 0.35)
+
+
+class FrechetConfig(Config):
+    """Sizes of the comparison."""
+
+    max_images: int = Field(4000, ge=100, le=20_000, description="Images taken of each dataset, in whole bursts.")
+    n_draws: int = Field(10, ge=5, le=200, description="Random halves for the null band, and draws for the value.")
+    n_dimensions: int = Field(256, ge=2, le=2048, description="Leading principal directions of both that are kept.")
+
+
+class FrechetResult(Result):
+    """What the section is written from; numbers are None when there were too few images."""
+
+    n_reference: int
+    n_candidate: int
+    reason: str = ""
+    n_each: int = 0
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    null_low: float | None = None
+    null_high: float | None = None
+    infinite: float | None = None
+    null_infinite: float | None = None
+    variance_kept: float | None = None
+    n_dimensions: int = 0
+    n_draws: int = 0
+    curve: tuple[tuple[int, float, float], ...] = ()
+
+
+def compute(views: Sequence[DatasetView], config: FrechetConfig, rng: np.random.Generator) -> Computed:
+    """Measure the Fréchet distance at equal size, its null band and its limit."""
+    left, right = pairs.samples(views, config.max_images, rng)
+    n_each = min(len(left), len(right)) // 2
+    if n_each < MIN_HALF:
+        reason = f"it takes {2 * MIN_HALF} images on both sides; there are {len(left)} and {len(right)}"
+        return Computed(FrechetResult(n_reference=len(left), n_candidate=len(right), reason=reason))
+    with threadpool_limits(limits=1):
+        a, b, kept = pairs.principal(left.vectors, right.vectors, config.n_dimensions)
+        sizes = np.array([int(f * n_each) for f in FRACTIONS])
+        values = np.array([[_between(left, right, a, b, int(s), rng) for s in sizes] for _ in range(config.n_draws)])
+        sources = [(left, a), (right, b)]
+        null = np.array([[_within(*sources[i % 2], int(s), rng) for s in sizes] for i in range(2 * config.n_draws)])
+    low, high = np.quantile(values[:, 0], [0.025, 0.975])
+    null_low, null_high = np.quantile(null[:, 0], [0.025, 0.975])
+    result = FrechetResult(
+        n_reference=len(left),
+        n_candidate=len(right),
+        n_each=n_each,
+        value=float(values[:, 0].mean()),
+        low=float(low),
+        high=float(high),
+        null_low=float(null_low),
+        null_high=float(null_high),
+        infinite=discrepancy.extrapolated(sizes, values.mean(axis=0)),
+        null_infinite=discrepancy.extrapolated(sizes, null.mean(axis=0)),
+        variance_kept=kept,
+        n_dimensions=a.shape[1],
+        n_draws=config.n_draws,
+        curve=tuple((int(s), float(v), float(z)) for s, v, z in zip(sizes, values.mean(0), null.mean(0), strict=True)),
+    )
+    return Computed(result)
+
+
+def section(result: FrechetResult) -> Section:
+    """Say how far apart the datasets are, and how far halves of one are."""
+    return Section(
+        id="frechet",
+        title=ANALYSIS.title,
+        question=ANALYSIS.question,
+        summary=_summary(result),
+        analysis=ANALYSIS.name,
+        version=VERSION,
+        findings=_findings(result),
+        headline=(_metric(result),),
+        blocks=_blocks(result),
+        method=(
+            f"Mean over {result.n_draws} random draws of {result.n_each} images of each, in the {result.n_dimensions} "
+            "leading principal directions of both; the interval is the spread of the draws. The null band is the "
+            "central 95 % of the distances between disjoint random halves of one dataset at the same size, bursts kept "
+            f"whole. The limit for infinitely many images is a straight line in 1/n. {ANALYSIS.source}"
+        ),
+    )
+
+
+def _between(
+    left: pairs.Sample, right: pairs.Sample, a: pairs.Float64, b: pairs.Float64, size: int, rng: np.random.Generator
+) -> float:
+    return discrepancy.frechet(a[pairs.subset(left, size, rng)], b[pairs.subset(right, size, rng)])
+
+
+def _within(sample: pairs.Sample, vectors: pairs.Float64, size: int, rng: np.random.Generator) -> float:
+    one, other = pairs.halves(sample, size, rng)
+    return discrepancy.frechet(vectors[one], vectors[other])
+
+
+def _above(result: FrechetResult) -> bool:
+    return result.low is not None and result.null_high is not None and result.low > result.null_high
+
+
+def _summary(result: FrechetResult) -> str:
+    if result.value is None:
+        return f"Not measured; there are too few images: {result.reason}."
+    band = f"{result.null_low:.3g} to {result.null_high:.3g}"
+    if not _above(result):
+        return f"The distance, {result.value:.3g}, is what halves of one dataset have among themselves ({band})."
+    return f"The distance is {result.value:.3g}; halves of one dataset of this size lie {band} apart."
+
+
+def _metric(result: FrechetResult) -> Metric:
+    n = result.n_reference + result.n_candidate
+    if result.value is None:
+        return Metric(name="Fréchet distance", value=None, n=n, note=f"too few images: {result.reason}")
+    note = f"null band {result.null_low:.3g} to {result.null_high:.3g} at {result.n_each} images each"
+    return Metric(name="Fréchet distance", value=result.value, low=result.low, high=result.high, n=n, note=note)
+
+
+def _findings(result: FrechetResult) -> tuple[Finding, ...]:
+    if result.value is None or not _above(result):
+        return ()
+    times = result.value / max(result.null_high or 0.0, 1e-12)
+    return (
+        Finding(
+            id="frechet.apart",
+            severity=Severity.ATTENTION if times >= 2 else Severity.INFO,
+            sentence=f"The datasets lie {times:.1f} times as far apart as halves of one dataset do at most.",
+            metric=_metric(result),
+            action="Look at what differs, and do not read accuracy on one as accuracy on the other.",
+            weight=min(1.0, 1 - 1 / max(times, 1.0)),
+        ),
+    )
+
+
+def _blocks(result: FrechetResult) -> tuple[Block, ...]:
+    if not result.curve:
+        return ()
+    points = [
+        {"images": size, "distance": d, "between": name}
+        for size, value, null in result.curve
+        for d, name in ((value, "the two datasets"), (null, "halves of one dataset"))
+    ]
+    spec = {
+        "mark": {"type": "line", "point": True},
+        "data": {"values": points},
+        "encoding": {
+            "x": {"field": "images", "type": "quantitative", "title": "images of each"},
+            "y": {"field": "distance", "type": "quantitative", "title": "Fréchet distance"},
+            "color": {"field": "between", "type": "nominal", "title": "between"},
+        },
+        "width": 560,
+        "height": 220,
+    }
+    description = (
+        f"The distance falls with the number of images towards {result.infinite:.3g} between the datasets and "
+        f"{result.null_infinite:.3g} between halves of one."
+    )
+    return (ChartBlock(title="Distance and number of images", description=description, vega_lite=spec),)
+
+
+ANALYSIS = register(
+    Analysis(
+        name="frechet",
+        version=VERSION,
+        title="Fréchet distance",
+        question="How far apart are the two datasets?",
+        datasets=2,
+        needs=frozenset({Need.EMBEDDINGS, Need.NEIGHBOURS}),
+        config=FrechetConfig,
+        result=FrechetResult,
+        compute=compute,
+        section=section,
+        source="Heusel et al., NeurIPS 2017 (distance); Chong and Forsyth, CVPR 2020 (extrapolation).",
+        order=120,
+    )
+)
