@@ -83,7 +83,7 @@ def _parse(name: str) -> tuple[Scheme, str]:
     schemes = _schemes()
     scheme = schemes.get(prefix)
     takes_rest = scheme is not None and ":" in scheme.info.name
-    if scheme is None or takes_rest != bool(colon and rest):
+    if scheme is None or takes_rest != bool(colon) or takes_rest != bool(rest):
         known = ", ".join(scheme.info.name for scheme in schemes.values())
         raise UnknownExtractorError(name, f"there is no extractor {name!r}; there are: {known}")
     return scheme, rest
