@@ -122,7 +122,7 @@ def serve(connection: Connection, shared: SharedPixels, opener: Opener, max_pixe
     """Decode jobs until the connection closes (the body of a decoding process)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    _keep_freed_memory()
+    keep_freed_memory()
     _limit_memory(memory_mb)
     sources: list[tuple[Any, Readable]] = []
     with threadpool_limits(1), suppress(EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
@@ -177,7 +177,7 @@ def _end_with_parent(parent: int) -> None:
     os._exit(1)
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Let the allocator keep what a picture freed for the next one: page faults cost as much as the statistics."""
     Image.core.set_blocks_max(16)  # type: ignore[attr-defined]
     if sys.platform == "linux":

@@ -26,8 +26,13 @@ _EDGE = 16 * 16
 """An edge: 16 grey levels per pixel, in sixteenths of a level."""
 _STRUCTURE = 8 * 8
 """Half a level per pixel, in sixteenths of a level, squared: a tile with less has nothing to be sharp."""
-_FLOOR = 16 * 256
-"""Added to both energies of a tile, in sixteenths of a level squared: a sixteenth of a level per pixel is no edge."""
+_ROUNDING = 128 * 85
+"""What rounding to whole levels adds to the energy of a tile (128 gradients) before the re-blur, in sixteenths of a
+level squared: 4 / 12 of a level squared per gradient. After the re-blur next to nothing of it is left."""
+_FLOOR = 128 * 128
+"""Added to both energies, so that what is left of noise in a nearly smooth tile is not taken for detail."""
+_STRONG = 10
+"""A tile counts when it has at least a tenth of the strongest tile's energy."""
 
 
 def detail(grey: npt.NDArray[np.uint8]) -> dict[str, float | None]:
@@ -40,9 +45,10 @@ def detail(grey: npt.NDArray[np.uint8]) -> dict[str, float | None]:
     Returns
     -------
     dict
-        ``sharpness``: the 90 % quantile, over the quarter of the tiles with most gradient energy after the re-blur,
-        of (E_before + c) / (E_after + c); >= about 1, no unit. None where it cannot be told: below 8 pixels on a
-        side, or when the strongest tile's gradient after the re-blur is below half a level (root mean square).
+        ``sharpness``: the 90 % quantile, over the quarter of the tiles with most gradient energy after the re-blur
+        (at least a tenth of the strongest tile's), of (E_before - r + c) / (E_after + c), with r for rounding and a
+        floor c; >= 1, no unit. None where it cannot be told: below 8 pixels on a side, or when the strongest tile's
+        gradient after the re-blur is below half a level (root mean square).
         ``edge_share``: share of pixels with a gradient above 16 levels per pixel, 0..1.
         Gradients are taken on every second row.
     """
@@ -147,5 +153,7 @@ def _tile_ratio(before: npt.NDArray[np.int64], after: npt.NDArray[np.int64], n_g
         return None
     n = max(1, len(after) // 4)
     strongest = np.argsort(after, kind="stable")[-max(n, min(4, len(after))) :]
-    ratios = np.sort((before[strongest] + _FLOOR) / (after[strongest] + _FLOOR))
+    strongest = strongest[_STRONG * after[strongest] >= after.max()]
+    sharp, soft = before[strongest] - _ROUNDING, after[strongest]
+    ratios = np.sort((np.maximum(sharp, soft) + _FLOOR) / (soft + _FLOOR))
     return float(ratios[math.floor(0.9 * (len(ratios) - 1))])

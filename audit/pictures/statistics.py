@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +29,19 @@ COLOUR_PIXELS = 16_384
 Histogram = npt.NDArray[np.int64]
 
 _LEVELS = np.arange(256, dtype=np.int64)
-_STANDARD_TABLE_SUM = 3680
-"""Sum of the 64 entries of the luminance table of ITU-T T.81, table K.1 (quality 50)."""
+_LUMINANCE_TABLE = np.array(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ]
+)
+"""ITU-T T.81, table K.1: the luminance quantisation table of quality 50."""
 
 STATISTICS: dict[str, str] = {
     "brightness_mean": "mean luma Y' = .299 R + .587 G + .114 B (ITU-R BT.601), 0..1",
@@ -63,8 +75,7 @@ STATISTICS: dict[str, str] = {
     "short_side": "smaller of width and height of the file, pixels",
     "working_scale": "width of the working picture / width of the file, 0..1",
     "bits_per_pixel": "8 x file size in bytes / (width x height)",
-    "jpeg_quality": "libjpeg quality 1..100 that scales the standard luminance table to the file's (by their sums); "
-    "null unless JPEG",
+    "jpeg_quality": "libjpeg quality 1..100 whose luminance table has the sum nearest to the file's; null unless JPEG",
 }
 """Formula, unit and range of every statistic. All are float32."""
 
@@ -129,19 +140,25 @@ def statistics(work: Image.Image, origin: Origin) -> dict[str, float | None]:
 def jpeg_quality(table: Sequence[int]) -> float:
     """Estimate the quality setting a luminance quantisation table was made with.
 
-    libjpeg scales the standard table by S/100 with S = 5000/q below quality q = 50 and S = 200 - 2q above; the sum of
-    the table gives S back, and S gives q.
+    libjpeg scales the standard table by S/100, with S = 5000/q below quality q = 50 and S = 200 - 2q above, rounds
+    and holds it in 1..255. The quality whose table has the nearest sum is given, the higher one on a tie.
 
-    Source: Independent JPEG Group, jcparam.c, ``jpeg_quality_scaling``.
+    Source: Independent JPEG Group, jcparam.c, ``jpeg_quality_scaling`` and ``jpeg_add_quant_table``.
 
     Examples
     --------
-    >>> jpeg_quality([3680 / 64] * 64)
-    50.0
+    >>> jpeg_quality([1] * 64)
+    100.0
     """
-    scale = 100.0 * sum(table) / _STANDARD_TABLE_SUM
-    quality = 5000.0 / scale if scale > 100.0 else (200.0 - scale) / 2.0
-    return min(100.0, max(1.0, quality))
+    qualities = np.arange(100, 0, -1)
+    return float(qualities[np.argmin(np.abs(_table_sums() - sum(table)))])
+
+
+@cache
+def _table_sums() -> npt.NDArray[np.int64]:
+    """Sums of libjpeg's luminance tables of quality 100, 99, ... 1."""
+    scales = [200 - 2 * q if q >= 50 else 5000 // q for q in range(100, 0, -1)]
+    return np.array([np.clip((_LUMINANCE_TABLE * s + 50) // 100, 1, 255).sum() for s in scales], dtype=np.int64)
 
 
 def _reduced(image: Image.Image, most: int) -> Image.Image:
