@@ -22,7 +22,7 @@ _TITLES = {
     },
     "comparison": {
         Severity.PROBLEM: "The two datasets differ where it matters",
-        Severity.ATTENTION: "The two datasets differ in places",
+        Severity.ATTENTION: "The two datasets differ: check how",
         Severity.INFO: "No difference that matters was found",
         Severity.OK: "No difference that matters was found",
     },

@@ -72,6 +72,10 @@ TABLES: Mapping[str, TableFile] = {
         "Every labelled picture with how usual its circumstances are for its class.",
         ("image_id", "path", "state", "n_uncommon"),
     ),
+    "differences": TableFile(
+        "Pictures of both datasets with how far the other dataset is from them, the farthest first.",
+        ("dataset", "image_id", "path", "distance", "rank", "cluster"),
+    ),
     "dna_neurons": TableFile(
         "Every neuron of the extractor with how far apart the two datasets are in it.",
         ("layer", "neuron", "dead", "distance", "floor", "corrected"),

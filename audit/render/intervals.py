@@ -6,19 +6,19 @@ import math
 
 from markupsafe import Markup
 
-from audit.render.numbers import SHARE_UNITS, quantity
+from audit.render.numbers import SHARE_UNITS, number
 from audit.report import Metric
 
 WIDTH = 176
 HEIGHT = 10
-_NICE_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+_NICE_STEPS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 
 
 def nice_ceiling(value: float) -> float:
-    """The smallest of 1, 2, 2.5, 5 × 10^k that is not below a positive value.
+    """The smallest of 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8 × 10^k that is not below a positive value.
 
     >>> nice_ceiling(0.022), nice_ceiling(7), nice_ceiling(10)
-    (0.025, 10.0, 10.0)
+    (0.025, 8.0, 10.0)
     """
     if value <= 0:
         return 1.0
@@ -33,8 +33,8 @@ def scale(metric: Metric) -> tuple[float, float]:
     """
     values = [value for value in (metric.low, metric.value, metric.high) if value is not None]
     top, bottom = max(values), min(values)
-    end = nice_ceiling(top * 1.1) if top > 0 else 0.0
-    start = -nice_ceiling(-bottom * 1.1) if bottom < 0 else 0.0
+    end = nice_ceiling(top * 1.05) if top > 0 else 0.0
+    start = -nice_ceiling(-bottom * 1.05) if bottom < 0 else 0.0
     if metric.unit in SHARE_UNITS:
         end = min(end, 1.0)
     return start, end if end > start else start + 1.0
@@ -59,8 +59,8 @@ def interval_bar(metric: Metric) -> Markup:
         '<rect class="tick" x="{tick}" width="2" height="{h}" rx="1"/></svg>'
         '<span class="scale-end">{end}</span></span>'
     ).format(
-        start=quantity(start, metric.unit),
-        end=quantity(end, metric.unit),
+        start=_end(start, metric.unit),
+        end=_end(end, metric.unit),
         w=WIDTH,
         h=HEIGHT,
         view=WIDTH + 2,
@@ -68,3 +68,10 @@ def interval_bar(metric: Metric) -> Markup:
         band=round(band, 1),
         tick=round(value - 1, 1),
     )
+
+
+def _end(value: float, unit: str) -> str:
+    """A round number without the zeros that say how sure a measured one is."""
+    if unit in SHARE_UNITS:
+        return f"{100 * value:g}%".replace("-", "−")
+    return f"{value:g}".replace("-", "−") if 1e-3 <= abs(value) < 1000 or value == 0 else number(value)

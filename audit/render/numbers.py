@@ -52,7 +52,7 @@ def percent(share: float) -> str:
     """A share in [0, 1] as percent: one decimal, two significant digits below 1 %.
 
     >>> percent(0.0193), percent(0.5), percent(0.00041), percent(1.0)
-    ('1.9%', '50%', '0.041%', '100%')
+    ('1.9%', '50.0%', '0.041%', '100%')
     """
     if not math.isfinite(share):
         return MISSING
@@ -60,7 +60,7 @@ def percent(share: float) -> str:
     size = abs(value)
     if size < 1e-10:
         return "0%"
-    if size >= 99.95 or value == int(value):
+    if size >= 99.95:
         return _signed(f"{value:,.0f}%")
     if size < 1e-4:
         return f"{scientific(value)}%"

@@ -43,7 +43,7 @@ def test_numbers_have_three_significant_digits(value: float, text: str) -> None:
         (0.0099, "0.99%"),
         (0.00996, "1.0%"),
         (1e-8, "1.00 × 10⁻⁶%"),
-        (-0.02, "−2%"),
+        (-0.02, "−2.0%"),
     ],
 )
 def test_shares_are_percent(share: float, text: str) -> None:
@@ -56,7 +56,7 @@ def test_a_value_without_interval_has_none() -> None:
 
 @pytest.mark.parametrize(
     ("value", "form", "text"),
-    [(None, "percent", "–"), ("=1+1", "number", "=1+1"), (0.5, "percent", "50%"), (1204, "bytes", "1.20 KB")],
+    [(None, "percent", "–"), ("=1+1", "number", "=1+1"), (0.5, "percent", "50.0%"), (1204, "bytes", "1.20 KB")],
 )
 def test_cells_follow_their_column(value, form, text: str) -> None:
     assert numbers.cell(value, form) == text
@@ -92,10 +92,10 @@ def test_the_scale_of_a_difference_reaches_below_zero() -> None:
     assert intervals.scale(Metric(name="x", value=0.5, low=-0.9, high=1.5)) == (-1.0, 2.0)
 
 
-def test_the_interval_is_drawn_where_it_lies() -> None:
+def test_the_interval_is_drawn_where_it_lies_on_a_line_from_zero_to_eighty_percent() -> None:
     drawn = str(intervals.interval_bar(Metric(name="x", value=0.5, low=0.25, high=0.75, unit="share")))
-    assert 'class="band" x="44.0" y="2" width="88.0"' in drawn
-    assert 'class="tick" x="87.0"' in drawn
+    assert 'class="band" x="55.0" y="2" width="110.0"' in drawn
+    assert 'class="tick" x="109.0"' in drawn
 
 
 def test_a_number_without_interval_is_not_drawn() -> None:
