@@ -1,0 +1,88 @@
+"""What the comparison of two Visual DNA says."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import vl_convert
+
+from audit.analyses.base import analysis
+from audit.dna import DnaCounter
+from audit.errors import FingerprintMismatchError
+from audit.report import ChartBlock, Section, Severity
+from tests.views import RANGES, make_view
+
+VISUAL_DNA = analysis("visual_dna")
+BASE = make_view(1)
+
+
+def compare(shift: float, *, n: int = 300, seed: int = 0):
+    """Two datasets whose neurons differ by ``shift`` standard deviations in every layer."""
+    rng = np.random.default_rng(seed)
+    views = []
+    for name, moved in (("reference", 0.0), ("candidate", shift)):
+        counter = DnaCounter(RANGES, "e")
+        counter.add(
+            {
+                "early": (0.25 * (rng.normal(size=(n, 3, 4)) + moved)).astype(np.float32),
+                "late": (0.25 * (rng.normal(size=(n, 1, 6)) + moved)).astype(np.float32),
+            }
+        )
+        views.append(dataclasses.replace(BASE, name=name, dna=counter.dna()))
+    return VISUAL_DNA.compute(views, VISUAL_DNA.config(), np.random.default_rng(0))
+
+
+def section(shift: float, **options: int) -> Section:
+    return VISUAL_DNA.section(compare(shift, **options).result)
+
+
+def test_a_shift_of_the_mean_is_found_in_standard_deviations() -> None:
+    result = compare(0.7).result
+    assert result.corrected == pytest.approx(0.7, abs=0.05)
+    assert result.low < 0.7 < result.high
+
+
+def test_two_samples_of_one_source_do_not_differ() -> None:
+    assert [section(0.0, seed=seed).findings[0].severity for seed in range(8)] == [Severity.OK] * 8
+
+
+def test_two_samples_of_one_source_lie_at_the_floor() -> None:
+    ratios = [compare(0.0, seed=seed).result.ratio for seed in range(8)]
+    assert np.mean(ratios) == pytest.approx(1, abs=0.12)
+
+
+@pytest.mark.parametrize(("shift", "severity"), [(0.15, "info"), (0.35, "attention"), (1.0, "problem")])
+def test_the_size_of_the_difference_decides_how_serious_it_is(shift: float, severity: str) -> None:
+    assert section(shift).findings[0].severity == severity
+
+
+def test_few_images_are_never_a_problem() -> None:
+    assert section(3.0, n=5).findings[0].severity is Severity.INFO
+
+
+def test_the_most_different_neuron_comes_first_in_the_charts() -> None:
+    computed = compare(0.7)
+    rows = computed.tables["dna_neurons"].to_pylist()
+    first = computed.result.neurons[0]
+    widest = max(rows, key=lambda row: row["corrected"])
+    assert (first.layer, first.neuron) == (widest["layer"], widest["neuron"])
+
+
+def test_means_in_the_table_are_in_the_neurons_own_unit() -> None:
+    row = compare(1.0).tables["dna_neurons"].to_pylist()[0]
+    assert row["mean_reference"] == pytest.approx(0, abs=0.03)
+    assert row["mean_candidate"] == pytest.approx(0.25, abs=0.03)
+
+
+def test_datasets_of_different_extractors_are_refused() -> None:
+    views = [make_view(1), make_view(2, name="candidate")]
+    views[1] = dataclasses.replace(views[1], dna=dataclasses.replace(views[1].dna, extractor="other"))
+    with pytest.raises(FingerprintMismatchError, match="embed both again"):
+        VISUAL_DNA.compute(views, VISUAL_DNA.config(), np.random.default_rng(0))
+
+
+def test_its_charts_can_be_drawn() -> None:
+    charts = [block for block in section(0.7).blocks if isinstance(block, ChartBlock)]
+    assert len(charts) == 2
+    for chart in charts:
+        assert "<path" in vl_convert.vegalite_to_svg(chart.vega_lite)
