@@ -48,9 +48,9 @@ class Roles:
         return ", ".join(f"{role} from the column {name!r}" for role, name in given if name) or "no column has a role"
 
     @property
-    def text(self) -> frozenset[str]:
-        """Names of the columns whose values are text whatever they look like."""
-        return frozenset(name for name in (self.label, self.split, self.group) if name is not None)
+    def verbatim(self) -> frozenset[str]:
+        """Names of the columns whose cells are taken as they are written, whatever they look like."""
+        return frozenset(name for name in (self.path, self.label, self.split, self.group) if name is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from storage.sources.base import Entry, Source, SourceLimits, SourceSpec
 from storage.sources.columns import Values
 from storage.sources.layout import SPLITS
 from storage.sources.names import quote
+from storage.sources.row_groups import PARQUET_DAMAGE, read_schema
 from storage.sources.tree import Member, as_entry
 
 IMAGE_NAMES = ("image", "img", "picture", "photo", "image_bytes", "bytes", "jpg", "jpeg", "png", "webp")
@@ -103,9 +104,7 @@ class EmbeddedSource(Source):
         for path in self._files:
             if not read_schema(self.spec.uri, path).equals(first):
                 raise SourceError(self.spec.uri, f"{path} has other columns than {self._files[0]}; give them the same.")
-            metadata = pq.read_metadata(path)
-            row_groups.check_chunks(self.spec.uri, metadata, self._leaf)
-            total += metadata.num_rows
+            total += row_groups.check_chunks(self.spec.uri, path, self._leaf)
         if total > self.limits.max_members:
             raise SourceLimitError(
                 self.spec.uri, f"{self.spec.uri} has {total} rows; at most {self.limits.max_members} are read."
@@ -118,8 +117,10 @@ class EmbeddedSource(Source):
             yield pa.RecordBatch.from_arrays([pa.array(range(n_rows))], names=[self._image])
             return
         try:
-            yield from file.iter_batches(columns.BLOCK, row_groups=[group], columns=self._wanted, use_threads=False)
-        except (pa.ArrowException, OSError) as error:
+            for batch in file.iter_batches(columns.BLOCK, row_groups=[group], columns=self._wanted, use_threads=False):
+                batch.validate(full=True)
+                yield batch
+        except PARQUET_DAMAGE as error:
             raise SourceError(self.spec.uri, f"row group {group} of {self.spec.uri} is damaged: {error}") from error
 
     def _rows(self, batch: pa.RecordBatch, start: tuple[int, int, int], n_rows: int) -> Iterator[Entry]:
@@ -165,24 +166,6 @@ def parquet_files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     return sorted(found for found in path.rglob("*.parquet") if found.is_file() and not found.is_symlink())
-
-
-def read_schema(uri: str, path: Path) -> pa.Schema:
-    """Schema of a Parquet file.
-
-    Raises
-    ------
-    SourceError
-        If it is not one, is damaged, or names a column twice.
-    """
-    try:
-        schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
-        raise SourceError(uri, f"{path} cannot be read as Parquet: {error}") from error
-    repeated = sorted({name for name in schema.names if schema.names.count(name) > 1})
-    if repeated:
-        raise SourceError(uri, f"{path} has more than one column called {', '.join(map(repr, repeated))}.")
-    return schema
 
 
 def find_image_column(spec: SourceSpec, schema: pa.Schema) -> str | None:

@@ -19,6 +19,7 @@ from storage.sources.columns import Roles, Values
 from storage.sources.metadata import in_order
 from storage.sources.names import quote, unquote
 from storage.sources.rooted import RootedFolder, refuse_special
+from storage.sources.row_groups import PARQUET_DAMAGE, read_schema
 from storage.sources.tree import FolderReader, Member, Problem, as_entry
 
 
@@ -120,7 +121,7 @@ class CsvSource(PathSource):
         """List every row; see :meth:`Source.entries`."""
         path = str(self._roles.path)
         with pa.OSFile(str(self._file), "rb") as file:
-            table, bad = tables.read_csv(self.spec.uri, file, self._header, text=self._roles.text, raw=[path])
+            table, bad = tables.read_csv(self.spec.uri, file, self._header, raw=self._roles.verbatim)
         yield from self._list(table, self._roles, table.column(path).to_pylist(), bad)
 
 
@@ -129,7 +130,7 @@ class ParquetPathSource(PathSource):
 
     def __init__(self, spec: SourceSpec, limits: SourceLimits, root: Path) -> None:
         self._file = Path(spec.uri)
-        schema = pq.read_schema(self._file)
+        schema = read_schema(spec.uri, self._file)
         self._roles = columns.find_roles(spec, schema.names, needs_path=True)
         kind = columns.metadata_schema(schema, frozenset()).field(self._roles.path).type
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind)):
@@ -140,7 +141,8 @@ class ParquetPathSource(PathSource):
         """List every row; see :meth:`Source.entries`."""
         try:
             table = pq.read_table(self._file, use_threads=False, partitioning=None)
-        except (pa.ArrowException, OSError) as error:
+            table.validate(full=True)
+        except PARQUET_DAMAGE as error:
             raise SourceError(self.spec.uri, f"{self.spec.uri} cannot be read as Parquet: {error}") from error
         names = [_as_bytes(name) for name in table.column(str(self._roles.path)).to_pylist()]
         yield from self._list(table, self._roles, names)

@@ -140,8 +140,7 @@ def parse(spec: SourceSpec, path: bytes, data: bytes) -> tuple[pa.Table, Roles]:
         return table, columns.find_roles(spec, table.column_names, needs_path=needs_path)
     header = tables.read_header(where, data[: tables.HEADER_BYTES])
     roles = columns.find_roles(spec, header.names, needs_path=needs_path)
-    raw = [roles.path] if roles.path else []
-    table, bad = tables.read_csv(where, pa.BufferReader(data), header, text=roles.text, raw=raw)
+    table, bad = tables.read_csv(where, pa.BufferReader(data), header, raw=roles.verbatim)
     if bad:
         raise SourceError(where, f"{where}, line {bad[0].number}: {bad[0].detail}; correct the file.")
     return table, roles

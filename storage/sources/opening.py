@@ -16,10 +16,11 @@ from storage.errors import (
 )
 from storage.sources.base import Source, SourceLimits, SourceSpec
 from storage.sources.coco import CocoSource, find_root
-from storage.sources.embedded import EmbeddedSource, find_image_column, read_schema
+from storage.sources.embedded import EmbeddedSource, find_image_column
 from storage.sources.folder import FolderSource
 from storage.sources.manifest import CsvSource, ParquetPathSource
 from storage.sources.names import PICTURE_ENDINGS, ending
+from storage.sources.row_groups import read_schema
 from storage.sources.tars import TarSource
 from storage.sources.zips import ZipSource
 

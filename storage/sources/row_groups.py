@@ -25,6 +25,9 @@ MIN_CACHED = 8
 MAX_CHUNK_BYTES = 4 * 2**30
 """Largest column chunk (the pictures of one row group) that is opened, in encoded bytes."""
 
+PARQUET_DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What reading a damaged file raises; text that is not UTF-8 shows only when it is looked at."""
+
 Group = tuple[int, int]
 
 
@@ -100,7 +103,7 @@ class CellReader:
             column = next(self._iterator).column(0)
         except StopIteration:
             column = pa.array([], pa.binary())
-        except (pa.ArrowException, OSError, IndexError) as error:
+        except (*PARQUET_DAMAGE, IndexError) as error:
             self._broken[group] = (self._next, f"row group {group[1]} cannot be decoded: {error}")
             self._group = None
             raise PictureError("unreadable", self._broken[group][1]) from error
@@ -134,8 +137,27 @@ def open_parquet(path: Path, leaf: str) -> pq.ParquetFile:
         return pq.ParquetFile(path, metadata=metadata, read_dictionary=keep, buffer_size=2**20, pre_buffer=False)
     except FileNotFoundError as error:
         raise PictureError("vanished", f"{path.name} is no longer there") from error
-    except (pa.ArrowException, OSError) as error:
+    except PARQUET_DAMAGE as error:
         raise PictureError("unreadable", f"{path.name}: {error}") from error
+
+
+def read_schema(uri: str, path: Path) -> pa.Schema:
+    """Schema of a Parquet file.
+
+    Raises
+    ------
+    SourceError
+        If it is not one, is damaged, or names a column twice.
+    """
+    try:
+        schema = pq.read_schema(path)
+        names = schema.names
+    except PARQUET_DAMAGE as error:
+        raise SourceError(uri, f"{path} cannot be read as Parquet: {error}") from error
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise SourceError(uri, f"{path} has more than one column called {', '.join(map(repr, repeated))}.")
+    return schema
 
 
 def chunks_of(metadata: pq.FileMetaData, leaf: str) -> Iterator[Any]:
@@ -145,20 +167,26 @@ def chunks_of(metadata: pq.FileMetaData, leaf: str) -> Iterator[Any]:
         yield from (c for c in map(chunks.column, range(chunks.num_columns)) if c.path_in_schema == leaf)
 
 
-def check_chunks(uri: str, metadata: pq.FileMetaData, leaf: str) -> None:
-    """Refuse row groups whose pictures do not fit in memory.
+def check_chunks(uri: str, path: Path, leaf: str) -> int:
+    """Count the rows of a file, refusing one whose row groups do not fit in memory.
 
     Raises
     ------
     SourceLimitError
         If a column chunk is larger than :data:`MAX_CHUNK_BYTES`.
     SourceError
-        If the column has no bytes at all in the file.
+        If the footer is damaged, or the column is in no row group.
     """
-    largest = max((chunk.total_uncompressed_size for chunk in chunks_of(metadata, leaf)), default=0)
+    try:
+        metadata = pq.read_metadata(path)
+        sizes = [chunk.total_uncompressed_size for chunk in chunks_of(metadata, leaf)]
+    except PARQUET_DAMAGE as error:
+        raise SourceError(uri, f"the footer of {path} is damaged: {error}") from error
+    largest = max(sizes, default=0)
     if largest > MAX_CHUNK_BYTES:
         raise SourceLimitError(
             uri, f"a row group of {uri} holds {largest} bytes of pictures; write it again with smaller row groups."
         )
-    if metadata.num_rows and not any(True for _ in chunks_of(metadata, leaf)):
+    if metadata.num_rows and not sizes:
         raise SourceError(uri, f"{uri} has no column {leaf!r}.")
+    return int(metadata.num_rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -13,8 +14,10 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from storage.errors import SourceError
+from storage.sources.names import display
 
 HEADER_BYTES = 2**20
+BLOCK_BYTES = 16 * 2**20
 _DELIMITERS = ",\t;|"
 
 
@@ -73,9 +76,7 @@ def read_file_header(path: Path) -> Header:
         return read_header(str(path), file.read(HEADER_BYTES))
 
 
-def read_csv(
-    uri: str, file: pa.NativeFile, header: Header, *, text: Collection[str], raw: Collection[str]
-) -> tuple[pa.Table, list[BadRow]]:
+def read_csv(uri: str, file: pa.NativeFile, header: Header, *, raw: Collection[str]) -> tuple[pa.Table, list[BadRow]]:
     """Read a whole CSV file.
 
     Parameters
@@ -85,8 +86,9 @@ def read_csv(
     file : readable Arrow file
     header : Header
         From :func:`read_header`.
-    text, raw : collections of column names
-        Columns kept as text (``007`` stays ``007``) and as bytes; the types of others are inferred.
+    raw : collection of column names
+        Columns kept as bytes (``007`` stays ``007``, in whatever encoding); the types of others are inferred.
+        A file that is not UTF-8 is read all the same: names keep their bytes.
 
     Returns
     -------
@@ -106,19 +108,53 @@ def read_csv(
         bad.append(BadRow(row.number or 0, detail, line))
         return "skip"
 
-    types = {name: pa.string() for name in text} | {name: pa.binary() for name in raw}
+    is_utf8 = _is_utf8(file)
     try:
         table = pa_csv.read_csv(
             file,
-            read_options=pa_csv.ReadOptions(use_threads=False, block_size=16 * 2**20),
+            read_options=pa_csv.ReadOptions(
+                use_threads=False,
+                block_size=BLOCK_BYTES,
+                column_names=list(header.names),
+                skip_rows_after_names=1,
+                encoding="utf8" if is_utf8 else "latin-1",
+            ),
             parse_options=pa_csv.ParseOptions(
                 delimiter=header.delimiter, newlines_in_values=True, invalid_row_handler=note
             ),
-            convert_options=pa_csv.ConvertOptions(column_types=types),
+            convert_options=pa_csv.ConvertOptions(column_types={name: pa.binary() for name in raw}),
         )
-    except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError) as error:
+    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         raise SourceError(uri, f"{uri} cannot be read as CSV: {error}") from error
-    return table, bad
+    return (table if is_utf8 else _restore(table)), bad
+
+
+def _is_utf8(file: pa.NativeFile) -> bool:
+    """Whether a whole file is UTF-8; leaves it at its beginning."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        while chunk := file.read(BLOCK_BYTES):
+            decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    finally:
+        file.seek(0)
+    return True
+
+
+def _restore(table: pa.Table) -> pa.Table:
+    """Give cells that were read as Latin-1 (which every byte is) their bytes back; text shows its odd bytes escaped."""
+    columns = []
+    for column in table.columns:
+        if pa.types.is_binary(column.type):
+            cells = [cell and cell.decode().encode("latin-1") for cell in column.to_pylist()]
+        elif pa.types.is_string(column.type):
+            cells = [cell and display(cell.encode("latin-1")) for cell in column.to_pylist()]
+        else:
+            cells = column
+        columns.append(pa.array(cells, column.type) if isinstance(cells, list) else cells)
+    return pa.table(columns, names=table.column_names)
 
 
 def read_json_lines(uri: str, data: bytes) -> pa.Table:

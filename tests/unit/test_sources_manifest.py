@@ -259,3 +259,19 @@ def test_json_that_is_not_coco_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(SourceError):
         scanned(tmp_path, path)
+
+
+def test_a_manifest_that_is_not_utf_8_keeps_names_as_bytes_and_counts_its_bad_lines(tmp_path: Path) -> None:
+    with open(bytes(tmp_path) + b"/caf\xe9.jpg", "wb") as file:  # noqa: PTH123
+        file.write(jpeg(1))
+    (tmp_path / "m.csv").write_bytes(b"path,label,note,n\ncaf\xe9.jpg,th\xe9,\xe0,3\nb\xe9.jpg,a,b,4,\xe9\n")
+    rows = scanned(tmp_path, tmp_path / "m.csv").to_pylist()
+    assert [(row["path_bytes"], row["status"]) for row in rows] == [(b"caf\xe9.jpg", "ok"), (b"line 3", "quarantined")]
+    assert (rows[0]["label"], rows[0]["meta.note"], rows[0]["meta.n"]) == ("th\\xe9", "\\xe0", 3)
+
+
+def test_a_parquet_manifest_with_text_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    path = write_embedded(tmp_path / "m.parquet", {"path": ["aaaa.jpg"], "label": ["zzzz"]})
+    path.write_bytes(path.read_bytes().replace(b"zzzz", b"zz\xe9z"))
+    with pytest.raises(SourceError, match="cannot be read as Parquet"):
+        scanned(tmp_path, path)
