@@ -102,6 +102,32 @@ def search(queries: Float32, vectors: Float32, k: int, *, threads: int, exclude_
     return Neighbours(indices=indices, distances=distances)
 
 
+def rank_candidates(queries: Float32, vectors: Float32, candidates: Int64, k: int) -> Neighbours:
+    """The k nearest of given candidates, by distances computed again in float64 and ties by row number.
+
+    Parameters
+    ----------
+    candidates : int64 (m, c)
+        Row numbers, −1 for none.
+
+    Returns
+    -------
+    Neighbours
+        As :func:`nearest`, with m rows; nothing but the candidates is looked at.
+    """
+    indices = np.full((len(queries), k), -1, dtype=np.int32)
+    distances = np.full((len(queries), k), np.inf, dtype=np.float32)
+    if len(queries) and candidates.shape[1]:
+        with ThreadPoolExecutor(1) as pool:
+            exact = _squared_distances(queries, vectors, np.maximum(candidates, 0), pool)
+        exact[candidates < 0] = np.inf
+        order = np.lexsort((candidates, exact), axis=-1)[:, :k]
+        exact = np.take_along_axis(exact, order, axis=1)
+        found = np.where(np.isfinite(exact), np.take_along_axis(candidates, order, axis=1), -1)
+        indices[:, : order.shape[1]], distances[:, : order.shape[1]] = found, np.sqrt(exact)
+    return Neighbours(indices=indices, distances=distances)
+
+
 @dataclass(frozen=True)
 class _Reach:
     slack: float
