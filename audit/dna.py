@@ -262,8 +262,11 @@ class DnaCounter:
         for name in _STATE:
             if name != "buckets":
                 self._state[name][rows] += getattr(part, name)
-        for image, bucket in zip(part.coarse, buckets, strict=True):
-            self._state["buckets"][rows, bucket] += image
+        order = np.argsort(buckets, kind="stable")
+        present, starts = np.unique(np.asarray(buckets, np.int64)[order], return_index=True)
+        if len(present):
+            sums = np.add.reduceat(part.coarse[order], starts, axis=0)
+            self._state["buckets"][rows, present] += sums.transpose(1, 0, 2)
 
     def dna(self) -> Dna:
         """What was counted so far; later batches do not change it."""

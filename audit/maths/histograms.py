@@ -94,14 +94,13 @@ def count(values: Floats, low: Floats, high: Floats) -> LayerCounts:
     """
     b, positions, c = _shape(values, low)
     chunk = max(1, _CHUNK // max(1, positions * c))
-    parts = [_count_chunk(values[i : i + chunk], low, high) for i in range(0, b, chunk)]
-    if not parts:
-        parts = [_count_chunk(np.zeros((0, positions, c), np.float32), low, high)]
-    fields: dict[str, Ints] = {
-        name: np.sum([getattr(part, name) for part in parts], axis=0, dtype=np.int64)
-        for name in LayerCounts.__dataclass_fields__
-        if name != "coarse"
-    }
+    parts = [_count_chunk(values[i : i + chunk], low, high) for i in range(0, max(b, 1), chunk)]
+    return parts[0] if len(parts) == 1 else _added(parts)
+
+
+def _added(parts: list[LayerCounts]) -> LayerCounts:
+    names = [name for name in LayerCounts.__dataclass_fields__ if name != "coarse"]
+    fields: dict[str, Ints] = {name: np.sum([getattr(part, name) for part in parts], axis=0) for name in names}
     return LayerCounts(**fields, coarse=np.concatenate([part.coarse for part in parts]))
 
 
