@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from PIL import Image, ImageChops
+from PIL import Image
 
 from audit.pictures.hashes import HASH_SCHEMA
 from audit.pictures.sharpness import border_share, detail
@@ -23,7 +23,7 @@ from audit.pictures.sharpness import border_share, detail
 WORKING_PIXELS = 131_072
 """The working picture has at most this many pixels (362 x 362); more than a quarter of it when it was reduced."""
 
-COLOUR_PIXELS = 16_384
+COLOUR_PIXELS = 8_192
 """Colour is taken from the working picture reduced to at most this many pixels, which also evens out chroma noise."""
 
 Histogram = npt.NDArray[np.int64]
@@ -192,29 +192,23 @@ def _light(histogram: Histogram) -> dict[str, float | None]:
 
 
 def _colour(work: Image.Image) -> dict[str, float | None]:
-    bands = work.split()
-    n = work.width * work.height
-    red, green, blue = (int(np.array(band.histogram(), dtype=np.int64) @ _LEVELS) / n / 255 for band in bands)
-    brightest = ImageChops.lighter(ImageChops.lighter(bands[0], bands[1]), bands[2])
-    darkest = ImageChops.darker(ImageChops.darker(bands[0], bands[1]), bands[2])
-    chroma = np.array(ImageChops.subtract(brightest, darkest).histogram(), dtype=np.int64)
-    peak = int(np.array(brightest.histogram(), dtype=np.int64) @ _LEVELS)
+    red, green, blue = np.ascontiguousarray(np.asarray(work).reshape(-1, 3).T, dtype=np.int32)
+    brightest = np.maximum(np.maximum(red, green), blue)
+    chroma = brightest - np.minimum(np.minimum(red, green), blue)
+    sums = [int(channel.sum()) for channel in (red, green, blue)]
     return {
-        "red_mean": red,
-        "green_mean": green,
-        "blue_mean": blue,
-        "saturation": int(chroma @ _LEVELS) / max(1, peak),
-        "chroma_p99": _quantile(chroma, 0.99) / 255,
-        "colourfulness": _colourfulness(np.asarray(work)),
+        **{f"{name}_mean": s / red.size / 255 for name, s in zip(("red", "green", "blue"), sums, strict=True)},
+        "saturation": int(chroma.sum()) / max(1, int(brightest.sum())),
+        "chroma_p99": _quantile(np.bincount(chroma, minlength=256), 0.99) / 255,
+        "colourfulness": _colourfulness(2 * (red - green), red + green - 2 * blue),
     }
 
 
-def _colourfulness(rgb: npt.NDArray[np.uint8]) -> float:
-    red, green, blue = (rgb[..., channel].astype(np.int32) for channel in range(3))
-    opponents = (2 * (red - green), red + green - 2 * blue)
-    n = red.size
-    sums = [int(o.sum(dtype=np.int64)) for o in opponents]
-    squares = [int((o * o).sum(dtype=np.int64)) for o in opponents]
+def _colourfulness(rg: npt.NDArray[np.int32], yb: npt.NDArray[np.int32]) -> float:
+    """From twice the opponent colours; sums are exact: at most 8 192 values, whose squares stay below 2^21."""
+    n = rg.size
+    sums = [int(opponent.sum(dtype=np.int64)) for opponent in (rg, yb)]
+    squares = [int((opponent * opponent).sum(dtype=np.int64)) for opponent in (rg, yb)]
     variance = sum(n * q - s * s for s, q in zip(sums, squares, strict=True)) / n**2
     mean_square = sum(s * s for s in sums) / n**2
     return (math.sqrt(variance) + 0.3 * math.sqrt(mean_square)) / 2
