@@ -21,10 +21,13 @@ class TableFile:
         One row is what, in one sentence.
     columns : tuple of str
         The columns users may rely on; a table may have more.
+    analyses : tuple of str
+        The analyses that write it; none for what every report has.
     """
 
     description: str
     columns: tuple[str, ...]
+    analyses: tuple[str, ...] = ()
 
 
 TABLES: Mapping[str, TableFile] = {
@@ -39,51 +42,61 @@ TABLES: Mapping[str, TableFile] = {
     "duplicates": TableFile(
         "Pictures that are copies of each other; those of one group share its number.",
         ("group", "image_id", "path", "kind", "keep"),
+        ("duplicates",),
     ),
     "duplicate_pairs": TableFile(
         "Every pair of pictures that came within reach of each other, the nearest first, beyond the threshold too.",
         ("image_id", "path", "other_image_id", "other_path", "distance", "is_near"),
+        ("duplicates",),
     ),
     "leakage": TableFile(
         "Copies that lie in different splits, or in both datasets; those of one group share its number.",
         ("group", "image_id", "path", "kind"),
+        ("leakage", "cross_leakage"),
     ),
     "outliers": TableFile(
         "Every usable picture, the strangest first.",
         ("image_id", "path", "score", "rank"),
+        ("outliers",),
     ),
     "labels": TableFile(
         "Every picture whose label could be judged, the most doubtful first, with the label suggested instead.",
         ("image_id", "path", "label", "suggested", "score", "rank"),
+        ("labels",),
     ),
     "quality": TableFile(
         "Pictures with a fault, one row for each fault.",
         ("image_id", "path", "issue"),
+        ("quality",),
     ),
     "balance": TableFile(
         "How many pictures each class has, in all and in each split.",
         ("label", "split", "n", "share", "low", "high"),
+        ("balance",),
     ),
     "settings": TableFile(
         "How often each class is seen in each circumstance that the metadata names.",
         ("class", "attribute", "value", "n", "p", "low", "high", "p_max_t", "verdict"),
+        ("settings",),
     ),
     "splits": TableFile(
         "Every labelled picture with how usual its circumstances are for its class.",
         ("image_id", "path", "state", "n_uncommon"),
+        ("settings",),
     ),
     "differences": TableFile(
         "Pictures of both datasets with how far the other dataset is from them, the farthest first.",
         ("dataset", "image_id", "path", "distance", "rank", "cluster"),
+        ("differences",),
     ),
     "dna_neurons": TableFile(
         "Every neuron of the extractor with how far apart the two datasets are in it.",
         ("layer", "neuron", "dead", "distance", "floor", "corrected"),
+        ("visual_dna",),
     ),
 }
 """The promise of docs/reports.md, in the order in which the files are listed."""
 
-_ALWAYS = frozenset({"images", "embeddings"})
 _FILES = (
     ("report.html", "This page; it needs no other file."),
     ("report.json", "Everything this page says, for programs."),
@@ -92,7 +105,7 @@ _FILES = (
 
 def files(report: Report) -> list[tuple[str, str]]:
     """Name and description of every file that goes with a report, tables as far as the report names them."""
-    named = _ALWAYS | _named(report)
+    named = _named(report)
     known = [(_place(name), TABLES[name].description) for name in TABLES if name in named]
     others = [(_place(name), _used_by(report, name)) for name in sorted(named - set(TABLES))]
     return [*_FILES, *known, *others]
@@ -103,10 +116,11 @@ def _place(name: str) -> str:
 
 
 def _named(report: Report) -> frozenset[str]:
-    """Tables that findings and blocks refer to, and those called like an analysis that succeeded."""
+    """Tables that every report has, that findings and blocks refer to, and that its analyses write."""
     found = {finding.table for section in report.sections for finding in section.findings}
     found |= {block.source for section in report.sections for block in section.blocks if isinstance(block, TableBlock)}
-    found |= {section.analysis for section in report.sections if section.analysis in TABLES and not section.error}
+    answered = {section.analysis for section in report.sections if not section.error}
+    found |= {name for name, table in TABLES.items() if not table.analyses or answered & set(table.analyses)}
     return frozenset(found - {""})
 
 

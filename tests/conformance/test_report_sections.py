@@ -58,6 +58,7 @@ def test_its_section_is_shown_whole(analysis):
 @every
 def test_its_tables_are_documented_and_have_the_promised_columns(analysis):
     assert set(analysis.tables) <= set(TABLES)
+    assert {name for name, table in TABLES.items() if analysis.name in table.analyses} == set(analysis.tables)
     for name, table in computed(analysis.name).tables.items():
         assert set(TABLES[name].columns) <= set(table.column_names), name
 

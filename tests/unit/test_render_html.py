@@ -208,6 +208,13 @@ def test_inputs_left_out_are_listed_with_reason_and_action() -> None:
     assert re.search(r"<bdi>truncated</bdi></td><td[^>]*><bdi>23</bdi>", text)
 
 
+def test_the_files_listed_are_those_of_the_analyses_that_gave_an_answer() -> None:
+    listed = re.findall(r'<td class="name"><code>([^<]+)</code>', audit_page())
+    assert listed[:2] == ["report.html", "report.json"]
+    assert "tables/duplicate_pairs.parquet" in listed
+    assert "tables/dna_neurons.parquet" not in listed
+
+
 def test_both_sides_of_a_comparison_are_named_everywhere() -> None:
     text = body(comparison_page())
     assert text.count('class="side reference"') == text.count('class="side candidate"') == 1
