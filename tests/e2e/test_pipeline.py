@@ -192,20 +192,20 @@ def test_an_empty_folder_gives_a_report_that_says_so(service: Service, tmp_path:
 
 
 def test_added_pictures_embed_only_the_shards_around_them_and_change_nothing_else(tmp_path: Path) -> None:
-    folder = pipeline.draw(tmp_path / "set", 2300, side=8)
+    folder = pipeline.draw(tmp_path / "set", 1700, side=8)
+    skip = ("duplicates", "leakage", "labels")
     with Service.open(Settings(home=tmp_path / "home")) as service:
-        first = _audit(service, folder)
-        assert first.status is Status.DONE
+        assert _audit(service, folder, skip=skip).status is Status.DONE
         before = set(_shards(service))
         pipeline.draw(tmp_path / "more", 3, seed=3, side=8)
         for path in sorted((tmp_path / "more" / "class0").glob("*.png")):
             path.rename(folder / "class0" / f"a{path.name}")
-        grown = _audit(service, folder)
+        grown = _audit(service, folder, skip=skip)
         hashes, after = _hashes(service, grown.id), set(_shards(service))
     assert len(before) >= 3
-    assert len(after - before) < len(before)
+    assert 0 < len(after - before) < len(before)
     with Service.open(Settings(home=tmp_path / "fresh")) as service:
-        assert _hashes(service, _audit(service, folder).id) == hashes
+        assert _hashes(service, _audit(service, folder, skip=skip).id) == hashes
 
 
 def test_killed_at_any_moment_and_resumed_the_report_is_the_same(
