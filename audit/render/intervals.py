@@ -33,8 +33,8 @@ def scale(metric: Metric) -> tuple[float, float]:
     """
     values = [value for value in (metric.low, metric.value, metric.high) if value is not None]
     top, bottom = max(values), min(values)
-    end = nice_ceiling(top * 1.05) if top > 0 else 0.0
-    start = -nice_ceiling(-bottom * 1.05) if bottom < 0 else 0.0
+    end = nice_ceiling(top) if top > 0 else 0.0
+    start = -nice_ceiling(-bottom) if bottom < 0 else 0.0
     if metric.unit in SHARE_UNITS:
         end = min(end, 1.0)
     return start, end if end > start else start + 1.0

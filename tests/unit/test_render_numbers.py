@@ -89,7 +89,7 @@ def test_the_scale_of_a_share_ends_at_one() -> None:
 
 
 def test_the_scale_of_a_difference_reaches_below_zero() -> None:
-    assert intervals.scale(Metric(name="x", value=0.5, low=-0.9, high=1.5)) == (-1.0, 2.0)
+    assert intervals.scale(Metric(name="x", value=0.5, low=-0.9, high=1.5)) == (-1.0, 1.5)
 
 
 def test_the_interval_is_drawn_where_it_lies_on_a_line_from_zero_to_eighty_percent() -> None:
