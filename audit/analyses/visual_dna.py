@@ -440,6 +440,7 @@ def _neuron_chart(result: DnaResult) -> ChartBlock:
                 }
                 for i, s in enumerate(shares)
             ]
+    titles = list(dict.fromkeys(str(value["neuron"]) for value in values))
     lines = {
         "mark": {"type": "line", "interpolate": "step"},
         "width": 250,
@@ -456,7 +457,7 @@ def _neuron_chart(result: DnaResult) -> ChartBlock:
         description=f"Two overlaid histograms for each of the {len(result.neurons)} most different neurons.",
         vega_lite={
             "data": {"values": values},
-            "facet": {"field": "neuron", "type": "nominal", "sort": None, "title": None},
+            "facet": {"field": "neuron", "type": "nominal", "sort": titles, "title": None},
             "columns": 2,
             "spec": lines,
             "resolve": {"scale": {"x": "independent", "y": "independent"}},
