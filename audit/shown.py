@@ -28,6 +28,9 @@ def histogram(values: npt.NDArray[np.float64], n_bins: int = 40) -> tuple[tuple[
     finite = values[np.isfinite(values)]
     if not len(finite):
         return ()
+    low, high = float(finite.min()), float(finite.max())
+    if high - low <= 1e-9 * max(abs(low), abs(high), 1.0):
+        return ((round(low, 6), round(low + 1e-6, 6), len(finite)),)
     counts, edges = np.histogram(finite, bins=n_bins)
     return tuple(
         (round(float(a), 6), round(float(b), 6), int(c)) for a, b, c in zip(edges, edges[1:], counts, strict=False)
