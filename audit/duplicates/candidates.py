@@ -12,14 +12,16 @@ from audit.duplicates.looks import (
     AS_IS,
     FLIPPED,
     HALF_TURN,
+    MIRROR_WINDOW,
     MIRRORED,
     QUARTER_BACK,
     QUARTER_TURN,
     TRANSPOSED,
     WINDOWS,
     Looks,
-    describe,
-    orient,
+    flat,
+    frequencies,
+    orient_frequencies,
 )
 from audit.maths.cells import close_pairs
 
@@ -53,21 +55,23 @@ def propose(left: Looks, right: Looks | None, *, k: int, floor: float, turned: b
     left, right : Looks
         Distinct pictures, ordered by content.
     k : int
-        Nearest kept per picture, window and orientation.
+        Nearest kept per picture, window and orientation; one for those that lie on their side or head.
     floor : float
         Least cosine of the frequency descriptors.
     turned : bool
         Also look for copies turned by quarter turns or flipped upside down.
     """
-    found: list[npt.NDArray[np.int64]] = []
-    other = left if right is None else right
-    for window in WINDOWS:
-        queries = describe(left.luma, window)
+    queries = {window: frequencies(left.luma, window) for window in WINDOWS}
+    others = queries if right is None else {window: frequencies(right.luma, window) for window in WINDOWS}
+    found: list[Int64] = []
+    for window, grid in queries.items():
         turns = TURNS if turned and window == "centre" else ()
         for orientation in (AS_IS, MIRRORED, *turns):
-            laid = np.ascontiguousarray(orient(other.luma, orientation))
+            source = MIRROR_WINDOW.get(window, window) if orientation == MIRRORED else window
+            laid = flat(orient_frequencies(others[source], orientation))
             extra = 1 if right is None and orientation == AS_IS else 0
-            i, j, _ = close_pairs(queries, describe(laid, window), k=k + extra, floor=floor)
+            most = k + extra if orientation in (AS_IS, MIRRORED) else 1
+            i, j, _ = close_pairs(flat(grid), laid, k=most, floor=floor)
             found.append(np.stack([i, j, np.full(len(i), orientation)], axis=1))
     return tidy(np.concatenate(found), within=right is None)
 

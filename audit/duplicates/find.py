@@ -22,7 +22,7 @@ Float32 = npt.NDArray[np.float32]
 REMEMBERED = 0.5
 """Pairs up to this distance are kept, so that the threshold can be moved without computing again."""
 
-BULK = (0.25, 0.6)
+BULK = (0.25, 0.45)
 """Distances between which pairs are taken to be unrelated when E-values are fitted."""
 
 
@@ -30,10 +30,10 @@ class NearConfig(Config):
     """What counts as a near-duplicate; shared by the analyses that look for copies."""
 
     threshold: float = Field(
-        default=0.18,
+        default=0.20,
         ge=0.0,
         le=REMEMBERED,
-        description="Largest distance of a near-duplicate. 0.10 is strict, 0.25 lenient; chosen on planted copies.",
+        description="Largest distance of a near-duplicate. 0.12 is strict, 0.30 lenient; chosen on planted copies.",
     )
     candidates: int = Field(default=4, ge=1, le=50, description="Nearest pictures per view that get a second look.")
     likeness: float = Field(

@@ -16,6 +16,7 @@ from audit.duplicates.looks import (
     MIRRORED,
     QUARTER_BACK,
     QUARTER_TURN,
+    SIDEWAYS,
     TRANSPOSED,
 )
 
@@ -31,8 +32,6 @@ WORDS = {
 }
 
 _ANGLE, _ZOOM, _RESIZED, _BRIGHTER = 1.5, 1.013, 1.08, 1.1
-
-_SIDEWAYS = (QUARTER_TURN, QUARTER_BACK, TRANSPOSED, ANTITRANSPOSED)
 
 Size = tuple[int, int]
 
@@ -65,7 +64,7 @@ def what_was_done(
         Such as "mirrored, rotated by 5°"; "re-saved" when nothing else is seen.
     """
     (w1, h1), (w2, h2) = sizes
-    if orientation in _SIDEWAYS:
+    if orientation in SIDEWAYS:
         w2, h2 = h2, w2
     linear = np.asarray(warp, dtype=np.float64)[:, 1:]
     pixels = np.diag([w2, h2]) @ linear @ np.diag([1 / w1, 1 / h1])

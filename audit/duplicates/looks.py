@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from scipy.fft import dctn
 
 from audit.pictures.hashes import CHROMA_SIDE, LUMA_SIDE
 
@@ -20,6 +19,29 @@ AS_IS, MIRRORED, HALF_TURN, FLIPPED, QUARTER_TURN, TRANSPOSED, ANTITRANSPOSED, Q
 
 TURNED = (HALF_TURN, FLIPPED, QUARTER_TURN, TRANSPOSED, ANTITRANSPOSED, QUARTER_BACK)
 """The orientations that leave the picture on its side or on its head."""
+
+SIDEWAYS = (QUARTER_TURN, TRANSPOSED, ANTITRANSPOSED, QUARTER_BACK)
+"""The orientations that exchange width and height."""
+
+MIRROR_WINDOW = {
+    "upper left": "upper right",
+    "upper right": "upper left",
+    "lower left": "lower right",
+    "lower right": "lower left",
+}
+"""Where a corner window lies after mirroring."""
+
+_ODD = {
+    AS_IS: (False, False),
+    MIRRORED: (True, False),
+    HALF_TURN: (True, True),
+    FLIPPED: (False, True),
+    QUARTER_TURN: (False, True),
+    TRANSPOSED: (False, False),
+    ANTITRANSPOSED: (True, True),
+    QUARTER_BACK: (True, False),
+}
+"""Whether odd frequencies across and down change their sign (after the exchange of axes)."""
 
 WINDOWS: dict[str, tuple[int, int, int, int]] = {
     "whole": (0, 0, LUMA_SIDE, 8),
@@ -46,20 +68,20 @@ class Looks:
     ----------
     luma : uint8 (n, 48, 48)
     chroma : uint8 (n, 2, 8, 8)
-    aspect : float32 (n,)
-        Width over height of the picture itself.
+    short : float32 (n,)
+        Shorter side of the picture itself, in pixels.
     """
 
     luma: UInt8
     chroma: UInt8
-    aspect: Float32
+    short: Float32
 
     def __len__(self) -> int:
         return len(self.luma)
 
     def take(self, rows: Int64) -> Looks:
         """The looks of some rows, in that order."""
-        return Looks(self.luma[rows], self.chroma[rows], self.aspect[rows])
+        return Looks(self.luma[rows], self.chroma[rows], self.short[rows])
 
 
 def read_looks(images: pa.Table) -> Looks:
@@ -68,7 +90,7 @@ def read_looks(images: pa.Table) -> Looks:
     return Looks(
         luma=_unpack(images, "look_luma", LUMA_SIDE**2).reshape(-1, LUMA_SIDE, LUMA_SIDE),
         chroma=_unpack(images, "look_chroma", 2 * CHROMA_SIDE**2).reshape(-1, 2, CHROMA_SIDE, CHROMA_SIDE),
-        aspect=(width / np.maximum(height, 1)).astype(np.float32),
+        short=np.minimum(width, height),
     )
 
 
@@ -77,7 +99,7 @@ def join_looks(first: Looks, second: Looks) -> Looks:
     return Looks(
         np.concatenate([first.luma, second.luma]),
         np.concatenate([first.chroma, second.chroma]),
-        np.concatenate([first.aspect, second.aspect]),
+        np.concatenate([first.short, second.short]),
     )
 
 
@@ -97,8 +119,8 @@ def orient(pictures: npt.NDArray[np.generic], orientation: int) -> npt.NDArray[n
     return pictures
 
 
-def describe(luma: UInt8, window: str) -> Float32:
-    """Low frequencies of one window of every thumbnail, as unit vectors.
+def frequencies(luma: UInt8, window: str) -> Float32:
+    """Low frequencies of one window of every thumbnail.
 
     The entries c(u, v), 0 < u + v <= m, of the orthonormal DCT-II of the window, each times sqrt(u + v) so that the
     1/f fall of natural pictures does not leave the decision to one coefficient, divided by their norm. Brightness
@@ -112,26 +134,53 @@ def describe(luma: UInt8, window: str) -> Float32:
 
     Returns
     -------
-    float32 (n, d), unit length
-        A row without any contrast is zero.
+    float32 (n, m, m), rows down then across, of norm 1
+        Zero where a picture has next to no contrast.
 
     Source: C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010 (DCT hash, here
     without its quantisation).
     """
     top, left, side, m = WINDOWS[window]
     u = np.add.outer(np.arange(m), np.arange(m))
-    used = (u > 0) & (u <= m)
-    weight = np.sqrt(u[used]).astype(np.float32)
+    weight = np.where(u <= m, np.sqrt(u), 0).astype(np.float32)
     bell = _bell(side) if window == "centre" else None
-    rows = np.empty((len(luma), int(used.sum())), dtype=np.float32)
+    grid = np.empty((len(luma), m, m), dtype=np.float32)
+    basis = _cosines(side, m)
     for start in range(0, len(luma), _BLOCK):
         patch = luma[start : start + _BLOCK, top : top + side, left : left + side].astype(np.float32)
         if bell is not None:
             patch = (patch - (patch * bell).sum(axis=(1, 2), keepdims=True) / bell.sum()) * bell
-        rows[start : start + _BLOCK] = dctn(patch, axes=(1, 2), norm="ortho")[:, :m, :m][:, used] * weight
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit: Float32 = np.where(length > side / 10, rows / np.maximum(length, 1e-6), 0).astype(np.float32)
+        grid[start : start + _BLOCK] = basis @ patch @ basis.T * weight
+    length = np.sqrt(np.square(grid).sum(axis=(1, 2), keepdims=True))
+    unit: Float32 = np.where(length > side / 10, grid / np.maximum(length, 1e-6), 0).astype(np.float32)
     return unit
+
+
+def orient_frequencies(grid: Float32, orientation: int) -> Float32:
+    """The frequencies of pictures laid another way, from those as they are: float32 (n, m, m)."""
+    across, down = _ODD[orientation]
+    sign = np.where(np.arange(grid.shape[-1]) % 2, -1, 1).astype(np.float32)
+    laid = np.swapaxes(grid, 1, 2) if orientation in SIDEWAYS else grid
+    if across:
+        laid = laid * sign
+    if down:
+        laid = laid * sign[:, None]
+    return np.asarray(laid, dtype=np.float32)
+
+
+def flat(grid: Float32) -> Float32:
+    """Frequencies (n, m, m) as rows (n, d) of those in use."""
+    m = grid.shape[-1]
+    u = np.add.outer(np.arange(m), np.arange(m))
+    return np.ascontiguousarray(grid[:, (u > 0) & (u <= m)])
+
+
+def _cosines(side: int, m: int) -> Float32:
+    """The first m rows of the orthonormal DCT-II matrix of size ``side``."""
+    k, x = np.arange(m)[:, None], np.arange(side)[None]
+    rows = np.sqrt(2 / side) * np.cos(np.pi * (2 * x + 1) * k / (2 * side))
+    rows[0] /= np.sqrt(2)
+    return np.asarray(rows, dtype=np.float32)
 
 
 def _bell(side: int) -> Float32:

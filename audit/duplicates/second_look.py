@@ -42,8 +42,9 @@ _GREY = 3.0
 _GAINS = (0.7, 0.85, 1.0, 1.2, 1.4)
 _COLOUR_KEPT = 0.7
 _BLOCK = 512
-_KEEP_COARSE, _KEEP_FINE = 0.78, 0.6
-_FINE_SIGMA, _WIDE_SIGMA, _LOCAL_SIGMA, _NOISE = 0.75, 3.0, 3.75, 4.0
+_KEEP_COARSE, _KEEP_FINE = 0.72, 0.75
+_FINE_SIGMA, _WIDE_SIGMA, _LOCAL_SIGMA, _NOISE = 0.75, 2.2, 3.0, 4.0
+_SMALL_SIDE, _SMALL_SIGMA = 24, 1.5
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def look_again(left: Looks, right: Looks, pairs: Int64, orientation: npt.NDArray
 
         distance = min(1 - r, 1 - r' + 0.1 e) * sqrt(max(1, 0.3 / f)) * (1 + max(0, c - 6) / 6) * (2 if turned)
 
-    Each factor answers a way in which different pictures pass for copies: a covered part that hides all that differs,
+    Where one of the two is smaller than 24 pixels, only structure that such a picture can hold is compared. Each
+    factor answers a way in which different pictures pass for copies: a covered part that hides all that differs,
     plain drawings, the same cut in another colour, chance fits of turned pictures.
     """
     p = len(pairs)
@@ -109,8 +111,11 @@ def _look_block(
     first = left.luma[pairs[rows, 0]].astype(np.float32)
     second = _laid(right.luma[pairs[rows, 1]], codes)
     alive, warp = _align(first, second)
-    likeness, covered = _compare(first[alive], second[alive], warp)
     chosen = pairs[rows[alive]]
+    small = np.minimum(left.short[chosen[:, 0]], right.short[chosen[:, 1]]) < _SMALL_SIDE
+    likeness, covered = np.empty(len(alive), np.float32), np.empty(len(alive), np.float32)
+    for which, sigma in ((small, _SMALL_SIGMA), (~small, _FINE_SIGMA)):
+        likeness[which], covered[which] = _compare(first[alive[which]], second[alive[which]], warp[which], sigma)
     colour = _colour_difference(left.chroma[chosen[:, 0]], _laid(right.chroma[chosen[:, 1]], codes[alive]))
     distance = likeness * (1 + np.maximum(colour - COLOUR_SLACK, 0) / COLOUR_SLACK)
     distance = distance * np.where(np.isin(codes[alive], TURNED), TURNED_FACTOR, 1)
@@ -126,13 +131,15 @@ def _laid(pictures: npt.NDArray[np.uint8], orientation: npt.NDArray[np.int8]) ->
 
 
 def _align(first: Float32, second: Float32) -> tuple[Int64, Float32]:
-    """Warps of the pairs that are worth going on with, coarse to fine."""
+    """Warps of the pairs that are worth going on with, coarse to fine; most are given up after two coarse steps."""
     coarse = [_blurred(_shrunk(x, 3), 0.5) for x in (first, second)]
-    warp = refine(coarse[0], coarse[1], identity(len(first)), n_steps=6)
-    alive = np.flatnonzero(_likeness(coarse[0], coarse[1], warp) >= _KEEP_COARSE)
-    fine = [_band(_shrunk(x[alive], 2), 0.5, 5.0) for x in (first, second)]
-    warp = refine(fine[0], fine[1], warp[alive], n_steps=5)
-    good = _likeness(fine[0], fine[1], warp) >= _KEEP_FINE
+    fine = [_band(_shrunk(x, 2), 0.5, 3.0) for x in (first, second)]
+    warp = refine(coarse[0], coarse[1], identity(len(first)), n_steps=2)
+    alive = np.flatnonzero(_likeness(fine[0], fine[1], warp) >= _KEEP_COARSE)
+    warp = refine(coarse[0][alive], coarse[1][alive], warp[alive], n_steps=4)
+    one, other = fine[0][alive], fine[1][alive]
+    warp = refine(one, other, warp, n_steps=5)
+    good = _likeness(one, other, warp) >= _KEEP_FINE
     return alive[good], warp[good]
 
 
@@ -140,17 +147,17 @@ def _likeness(first: Float32, second: Float32, warp: Float32) -> Float32:
     """Correlation of the aligned pair after leaving out the tenth that differs most."""
     values, inside = sample(second, warp)
     weights = inside.astype(np.float32)
-    flat = first.reshape(len(first), -1)
+    flat = first.reshape(len(first), first.shape[1] ** 2)
     apart = np.abs(standardise(flat, weights) - standardise(values, weights)) * weights
     ninth = int(0.9 * apart.shape[1])
     weights *= apart <= np.partition(apart, ninth, axis=1)[:, ninth : ninth + 1]
     return _correlation(flat, values, weights)
 
 
-def _compare(first: Float32, second: Float32, warp: Float32) -> tuple[Float32, Float32]:
-    """Distance by structure alone, and the covered share."""
-    flat = _normalised(first).reshape(len(first), LUMA_SIDE**2)
-    values, inside = sample(_normalised(second), warp)
+def _compare(first: Float32, second: Float32, warp: Float32, sigma: float) -> tuple[Float32, Float32]:
+    """Distance by structure no finer than sigma thumbnail pixels, and the covered share."""
+    flat = _normalised(first, sigma).reshape(len(first), LUMA_SIDE**2)
+    values, inside = sample(_normalised(second, sigma), warp)
     everywhere = inside.astype(np.float32)
     plain = 1 - _correlation(flat, values, everywhere)
     weights = everywhere
@@ -201,9 +208,9 @@ def _colour_difference(first: npt.NDArray[np.uint8], second: Float32) -> Float32
     return np.where(np.minimum(*strength) < _GREY, 0, at_gain.min(axis=0)).astype(np.float32)
 
 
-def _normalised(pictures: Float32) -> Float32:
+def _normalised(pictures: Float32, sigma: float) -> Float32:
     """Band-passed pictures over their local contrast, so that one strong edge does not decide alone."""
-    band = _band(pictures, _FINE_SIGMA, _WIDE_SIGMA)
+    band = _band(pictures, sigma, _WIDE_SIGMA)
     contrast = np.sqrt(np.maximum(_blurred(np.square(band), _LOCAL_SIGMA), 0)) + _NOISE
     return (band / contrast).astype(np.float32)
 

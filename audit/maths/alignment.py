@@ -119,10 +119,10 @@ def _steepest_descent(templates: Float32) -> tuple[Float32, Float32]:
     """Change of the standardised template with each warp entry, (n, 6, p), and the template itself, (n, p)."""
     n, side = templates.shape[:2]
     ones = np.ones((n, side * side), dtype=np.float32)
-    flat = standardise(templates.reshape(n, -1), ones)
+    flat = standardise(templates.reshape(n, side * side), ones)
     slopes = [np.gradient(flat.reshape(n, side, side), np.float32(2 / side), axis=axis) for axis in (2, 1)]
     grid = _grid(side)[None]
-    parts = [np.asarray(slope).reshape(n, 1, -1) * grid for slope in slopes]
+    parts = [np.asarray(slope).reshape(n, 1, side * side) * grid for slope in slopes]
     return np.concatenate(parts, axis=1).astype(np.float32), flat
 
 

@@ -37,10 +37,10 @@ def worst_rectangle(residual: Float32, inside: Float32) -> npt.NDArray[np.bool_]
     mean = energy.sum(axis=(1, 2)) / np.maximum(area.sum(axis=(1, 2)), 1)
     table = np.zeros((n, GRID + 1, GRID + 1), dtype=np.float32)
     table[:, 1:, 1:] = (energy - mean[:, None, None] * area).cumsum(axis=1).cumsum(axis=2)
-    flat = table.reshape(n, -1)
+    flat = table.reshape(n, (GRID + 1) ** 2)
     sums = flat[:, _CORNERS[0]] - flat[:, _CORNERS[1]] - flat[:, _CORNERS[2]] + flat[:, _CORNERS[3]]
     cells = _CELLS[sums.argmax(axis=1)]
-    covered: npt.NDArray[np.bool_] = cells.repeat(cell, axis=1).repeat(cell, axis=2).reshape(n, -1)
+    covered: npt.NDArray[np.bool_] = cells.repeat(cell, axis=1).repeat(cell, axis=2).reshape(n, (GRID * cell) ** 2)
     return covered
 
 
