@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from audit.analyses.base import Need
 from audit.errors import PictureError
+from audit.maths.neighbours import search
 from audit.model import OK, DatasetView
 from audit.pictures.process import process
 from audit.pictures.thumbnail import thumbnail
@@ -25,6 +26,7 @@ from workers.errors import FailedError, NotReadyError, UnknownIdError
 from workers.pictures import find_row
 from workers.steps.embed import unit_vectors
 from workers.steps.params import ReportParams
+from workers.steps.seal import INDEX
 from workers.views import load_view
 
 if TYPE_CHECKING:
@@ -181,8 +183,10 @@ class Reading:
     def _search(
         self, found: Artefact, view: DatasetView, queries_: Any, k: int, *, leave_out: int = -1
     ) -> list[dict[str, Any]]:
-        index = read_index(found.file("index.faiss").read_bytes())
-        nearest = index.search(queries_, min(k + 1, len(view)))
+        if INDEX in found:
+            nearest = read_index(found.file(INDEX).read_bytes()).search(queries_, k + 1)
+        else:
+            nearest = search(queries_, view.vectors, k + 1, threads=1)
         pairs = list(zip(nearest.indices[0].tolist(), nearest.distances[0].tolist(), strict=True))
         return _described(view, [pair for pair in pairs if pair[0] != leave_out][:k])
 

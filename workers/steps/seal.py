@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from audit.dna import Dna, DnaCounter, merge
 from audit.fingerprint import fingerprint
+from audit.maths.graph import EXACT_LIMIT
 from audit.maths.neighbours import nearest
 from audit.model import OK
 from audit.pictures.statistics import PICTURE_SCHEMA
@@ -26,6 +27,9 @@ from workers.context import StepContext
 from workers.steps.embed import unit_vectors
 from workers.steps.params import SealParams
 from workers.steps.scan import count_status
+
+INDEX = "index.faiss"
+"""Written only where searching is not exact; below that the vectors themselves are searched, through their map."""
 
 SEAL_VERSION = 1
 """Goes up whenever the same shards can give another embedding set."""
@@ -83,7 +87,8 @@ def _files(context: StepContext, params: SealParams, shards: list[Artefact], fol
     np.save(folder / "neighbour-indices.npy", table.indices, allow_pickle=False)
     np.save(folder / "neighbour-distances.npy", table.distances, allow_pickle=False)
     context.check()
-    (folder / "index.faiss").write_bytes(write_index(vectors))
+    if n > EXACT_LIMIT:
+        (folder / INDEX).write_bytes(write_index(vectors))
     empty = DnaCounter(extractor.ranges, params.extractor_fingerprint).dna()
     dna = merge([empty, *(Dna.from_table(shard.table("dna.parquet")) for shard in shards)])
     write_table(images, folder / "images.parquet")
