@@ -27,6 +27,10 @@ MIN_IMAGES = 40
 MIN_BURSTS = 5
 """Bursts a class needs: with fewer, some fold would leave nothing to learn it from."""
 
+SURE = 0.9
+"""Agreement of the probe with the labels from which a dispute is called a problem: below it classes look alike, and
+most disputes are about right labels."""
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -256,12 +260,13 @@ def _findings(result: LabelsResult) -> tuple[Finding, ...]:
     if not result.n_disputed:
         return ()
     share = result.n_disputed / result.n
+    sure = (result.agreement or 0.0) >= SURE
     return (
         Finding(
             id="labels.disputed",
-            severity=Severity.PROBLEM if share >= 0.01 and result.n_disputed >= 3 else Severity.ATTENTION,
+            severity=Severity.PROBLEM if sure and share >= 0.01 and result.n_disputed >= 3 else Severity.ATTENTION,
             sentence=(
-                f"{counted(result.n_disputed, 'label')} of {result.n:,} look wrong: "
+                f"{counted(result.n_disputed, 'label')} of {result.n:,} {'look wrong' if sure else 'are in doubt'}: "
                 "the nearest pictures and an independent probe both say another class."
             ),
             metric=_metric(result),
