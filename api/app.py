@@ -16,6 +16,7 @@ from api.problems import PlainErrorMiddleware, Problem, install
 from api.routes import audits, catalogue, datasets, reports, results
 from api.security import SecurityMiddleware
 from api.version import version
+from audit.report import Report
 from workers.service import Service
 
 MAX_UPLOAD_BYTES = 8 * 2**30
@@ -84,7 +85,7 @@ def create_app(
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the schema of problems that every route refers to."""
+    """The OpenAPI document, with the schemas that routes refer to by name."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title,
@@ -93,9 +94,10 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             routes=app.routes,
             tags=app.openapi_tags,
         )
-        schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         known = document.setdefault("components", {}).setdefault("schemas", {})
-        known.update(schema.pop("$defs", {}))
-        known["Problem"] = schema
+        for model in (Problem, Report):
+            schema = model.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+            known.update(schema.pop("$defs", {}))
+            known[model.__name__] = schema
         app.openapi_schema = document
     return app.openapi_schema

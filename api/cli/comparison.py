@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+NO_P_VALUE = "Not available: judge the distance by its ratio to the floor, which is what sampling alone would show."
+
 Results = Mapping[str, Mapping[str, Any]]
 """Analysis → its result as plain JSON."""
 
@@ -28,13 +30,18 @@ def comparison_json(results: Results) -> dict[str, Any]:
 
 
 def _dna(result: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("distance", "floor", "corrected", "p_value", "p_value_note")
-    return {name: result.get(name) for name in names} | {"layers": dict(result.get("layers", {}))}
+    p_value = result.get("p_value")
+    return {
+        **{name: result.get(name) for name in ("distance", "floor", "corrected", "ratio", "low", "high")},
+        "p_value": p_value,
+        "p_value_note": "" if p_value is not None else result.get("p_value_note", NO_P_VALUE),
+        "layers": {layer["layer"]: layer["distance"] for layer in result.get("layers", ())},
+    }
 
 
 def _two_sample(result: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: result.get(name) for name in ("auc", "p_value")}
+    return {name: result.get(name) for name in ("auc", "auc_low", "auc_high", "p_value")}
 
 
 def _frechet(result: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: result.get(name) for name in ("value", "null_low", "null_high")}
+    return {name: result.get(name) for name in ("value", "low", "high", "null_low", "null_high")}

@@ -10,8 +10,6 @@ from typing import IO, Any
 
 from audit.report import Report, Severity
 
-NO_P_VALUE = "the analysis gives no p-value"
-
 SEVERITIES = (Severity.OK, Severity.INFO, Severity.ATTENTION, Severity.PROBLEM)
 """From good to bad."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -109,8 +111,14 @@ def run(app: FastAPI, listener: socket.socket, *, log_level: str) -> None:
         timeout_graceful_shutdown=GRACE_S,
         lifespan="on",
     )
-    server = uvicorn.Server(config)
-    server.run(sockets=[listener])
+    signal.signal(signal.SIGTERM, _interrupt)
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    """Stop as Ctrl-C does: uvicorn raises the signal again once it has answered everybody."""
+    raise KeyboardInterrupt
 
 
 def worker(

@@ -93,7 +93,7 @@ def row(audit: Audit, *, now: float) -> dict[str, Any]:
         "is_busy": not audit.status.ended,
         "stage": progress.stage,
         "share": share,
-        "facts": " · ".join(facts),
+        "facts": " · ".join(fact.replace(" ", "\u00a0") for fact in facts),
         "error": audit.error,
         "n_failed": audit.n_failed,
         "extractor": audit.request.extractor,

@@ -21,6 +21,8 @@ from workers.errors import WorkersError
 from workers.service import Service
 
 PER_PAGE = 50
+SAME_ORIGIN = "same-origin"
+"""Under ``no-referrer`` browsers send ``Origin: null`` with the form, and it would be refused as foreign."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -72,9 +74,10 @@ def page(
         f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
         "img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
+    headers = {"content-security-policy": policy, "cache-control": "no-store", "referrer-policy": SAME_ORIGIN}
     audits, following = listed(service.audits, "audits", cursor, PER_PAGE)
     html = render_page(audits, following, nonce=nonce, error=error, entered=entered or {})
-    return HTMLResponse(html, status, headers={"content-security-policy": policy, "cache-control": "no-store"})
+    return HTMLResponse(html, status, headers=headers)
 
 
 def _status(error: Exception) -> int:

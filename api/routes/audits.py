@@ -94,8 +94,21 @@ def show(audit_id: schemas.AuditId, service: ServiceDep) -> schemas.AuditOut:
             "description": "Server-sent events: `progress` on every change, `ended` as the last.",
             "content": {
                 "text/event-stream": {
-                    "schema": {"type": "string"},
-                    "example": 'id: 5f1c…\nevent: progress\ndata: {"id": "…", "status": "running", …}\n\n',
+                    "schema": {
+                        "description": "One event.",
+                        "type": "object",
+                        "required": ["id", "event", "data"],
+                        "properties": {
+                            "id": {"type": "string"},
+                            "event": {"enum": ["progress", "ended"]},
+                            "data": {
+                                "type": "string",
+                                "contentMediaType": "application/json",
+                                "contentSchema": {"$ref": "#/components/schemas/AuditOut"},
+                            },
+                        },
+                    },
+                    "example": {"id": "5f1c0a…", "event": "progress", "data": '{"id": "a01b…", "status": "running"}'},
                 }
             },
         },

@@ -31,6 +31,8 @@ _ETag = Annotated[
 
 def _files(*media: str) -> dict[int | str, dict[str, Any]]:
     content = {kind.partition(";")[0]: {"schema": _FILE} for kind in media}
+    if "application/json" in content:
+        content["application/json"] = {"schema": {"$ref": "#/components/schemas/Report"}}
     return {
         200: {
             "description": "The file. `ETag` is its SHA-256.",

@@ -35,9 +35,13 @@ def test_a_running_audit_shows_its_progress_and_no_report(client: TestClient, se
     service.audits_known = [audit_record(status=Status.RUNNING, progress=progress(2))]
     text = client.get("/").text
     assert 'value="0.4000"' in text
-    assert "2 of 5 images · 100 images/s · 1 s left" in text
+    assert "2 of 5 images · 100 images/s · 1 s left" in text.replace("\u00a0", " ")
     assert "/report" not in text
     assert "data-busy" in text
+
+
+def test_the_page_lets_browsers_say_where_its_form_was_sent_from(client: TestClient) -> None:
+    assert client.get("/").headers["referrer-policy"] == "same-origin"
 
 
 def test_nothing_is_polled_once_all_have_ended(client: TestClient) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from api.cli import doctor
+from api.cli.examination import parts
 
 
 def test_an_old_python_is_broken_and_says_what_to_install() -> None:
@@ -72,3 +73,16 @@ def test_a_check_that_raises_is_broken_with_its_words() -> None:
         "RuntimeError: the disk is on fire",
         "Call somebody.",
     )
+
+
+def test_a_part_that_does_not_answer_is_broken_with_what_to_check() -> None:
+    readiness = {"ready": False, "checks": {"database": "ok", "blobs": "no such bucket", "broker": "refused"}}
+    checks = {check.name: check for check in parts(readiness, has_broker=True)}
+    assert (checks["database"].state, checks["blobs"].state, checks["broker"].state) == ("ok", "broken", "broken")
+    assert "ASSAY_BLOBS_URL" in checks["blobs"].action
+    assert "ASSAY_BROKER_URL" in checks["broker"].action
+
+
+def test_a_broker_that_is_not_set_is_not_said_to_answer() -> None:
+    (check,) = parts({"checks": {"broker": "ok"}}, has_broker=False)
+    assert (check.state, check.detail.split(":")[0]) == ("ok", "not used")

@@ -1,0 +1,182 @@
+"""The command itself, in a process of its own: audit, compare, interrupt, serve."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.cli.exits import RESUME, Exit
+from tests.api_pictures import write_dataset
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-c", "import sys; from api.cli import main; sys.exit(main())"]
+WAIT_S = 180
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    write_dataset(folder / "reference")
+    write_dataset(folder / "candidate", first=500, hue=90)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environment(place: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
+    limits = {"ASSAY_DECODERS": "1", "ASSAY_THREADS": "2", "OMP_NUM_THREADS": "1"}
+    return kept | limits | {"ASSAY_HOME": str(place / "home"), "PYTHONPATH": str(REPOSITORY)}
+
+
+def run(place: Path, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], cwd=place, env=environment, capture_output=True, text=True, timeout=WAIT_S, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def audited(place: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return run(place, environment, "audit", "reference", "--json", "--out", "report")
+
+
+def test_an_audit_is_one_json_object_on_stdout_and_progress_on_stderr(
+    audited: subprocess.CompletedProcess[str],
+) -> None:
+    assert audited.returncode == 0, audited.stderr
+    value = json.loads(audited.stdout)
+    assert value["counts"] == {"n_inputs": 26, "n_ok": 25, "n_quarantined": 1, "n_skipped": 0}
+    assert value["failed"] == {}
+    assert re.search(r"^\w+: [\d,]+ of [\d,]+", audited.stderr, re.MULTILINE)
+
+
+def test_an_audit_writes_its_report_and_tables(audited: subprocess.CompletedProcess[str], place: Path) -> None:
+    value = json.loads(audited.stdout)
+    assert value["report"] == "report/report.html"
+    assert (place / "report" / "report.html").is_file()
+    assert {path.stem for path in (place / "report" / "tables").iterdir()} == set(value["tables"])
+
+
+def test_the_exact_copy_is_found(audited: subprocess.CompletedProcess[str]) -> None:
+    assert json.loads(audited.stdout)["tables"]["duplicates"] >= 2
+
+
+def test_a_comparison_gives_every_number_it_promises(
+    audited: subprocess.CompletedProcess[str], place: Path, environment: dict[str, str]
+) -> None:
+    done = run(place, environment, "compare", "reference", "candidate", "--json", "-q")
+    assert done.returncode == 0, done.stderr
+    value = json.loads(done.stdout)
+    assert value["failed"] == {}
+    for name in ("distance", "floor", "corrected"):
+        assert isinstance(value["dna"][name], float), name
+    assert value["dna"]["p_value"] is None
+    assert value["dna"]["p_value_note"]
+    assert value["dna"]["layers"]
+    assert {"auc", "p_value"} <= set(value["two_sample"])
+    assert {"value", "null_low", "null_high"} <= set(value["frechet"])
+
+
+def test_the_newest_audit_can_be_asked_about(
+    audited: subprocess.CompletedProcess[str], place: Path, environment: dict[str, str]
+) -> None:
+    prefix = json.loads(audited.stdout)["id"][:8]
+    done = run(place, environment, "neighbours", prefix, "cat/copy.png", "-k", "1", "--json")
+    assert json.loads(done.stdout)["neighbours"][0]["path"] == "cat/000.png"
+
+
+def test_a_source_that_is_not_there_ends_with_3_and_one_sentence(place: Path, environment: dict[str, str]) -> None:
+    done = run(place, environment, "audit", "nowhere")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (Exit.SOURCE, "", 1)
+
+
+def test_an_extractor_that_is_not_there_ends_with_4(place: Path, environment: dict[str, str]) -> None:
+    done = run(place, environment, "audit", "reference", "--extractor", "nonsense")
+    assert (done.returncode, len(done.stderr.splitlines())) == (Exit.EXTRACTOR, 1)
+
+
+def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(place: Path, environment: dict[str, str]) -> None:
+    write_dataset(place / "interrupted", n=80, first=5000)
+    own = environment | {"ASSAY_HOME": str(place / "home-interrupted")}
+    with subprocess.Popen(
+        [*COMMAND, "audit", "interrupted"],
+        cwd=place,
+        env=own,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=WAIT_S)
+    assert process.returncode == Exit.INTERRUPTED, first + said
+    assert said.splitlines()[-1] == RESUME
+    again = run(place, own, "audit", "interrupted", "--json", "-q")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["counts"]["n_ok"] == 161
+
+
+@contextlib.contextmanager
+def served(place: Path, environment: dict[str, str], *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A server on a free port, and its address."""
+    with subprocess.Popen(
+        [*COMMAND, "serve", "--port", "0", *arguments], cwd=place, env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        found = re.search(r"http://[^/]+/", process.stderr.readline())
+        assert found is not None
+        try:
+            yield found.group(), process
+        finally:
+            process.terminate()
+            process.communicate(timeout=WAIT_S)
+
+
+def test_the_page_starts_an_audit_in_a_browser_and_shows_its_report(
+    audited: subprocess.CompletedProcess[str], place: Path, environment: dict[str, str]
+) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = os.environ.get("ASSAY_TEST_CHROMIUM", "/usr/bin/chromium")
+    with served(place, environment) as (address, process), playwright.sync_playwright() as tools:
+        browser = tools.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.goto(address)
+        page.fill("input[name=source]", str(place / "reference"))
+        page.click("button[type=submit]")
+        page.wait_for_selector("li:first-child .badge.ok", timeout=WAIT_S * 1000)
+        page.click("li:first-child a.title")
+        page.wait_for_selector("h1")
+        assert page.title()
+        browser.close()
+    assert complaints == []
+    assert process.returncode == 0
+
+
+def test_the_server_reads_only_below_its_roots(place: Path, environment: dict[str, str]) -> None:
+    with served(place, environment, "--root", str(place / "candidate")) as (address, _):
+        body = {"source": {"uri": str(place / "reference")}}
+        assert httpx.post(f"{address}v1/datasets", json=body).status_code == 403
+        refused = httpx.get(address, headers={"host": "evil.example"})
+        assert (refused.status_code, refused.json()["type"]) == (403, "urn:assay:problem:unknown-host")
+
+
+def test_help_is_there_within_half_a_second_of_work(place: Path, environment: dict[str, str]) -> None:
+    spent = []
+    for _ in range(5):
+        before = os.times()
+        run(place, environment, "--help")
+        after = os.times()
+        spent.append(after.children_user + after.children_system - before.children_user - before.children_system)
+    assert sorted(spent)[2] < 0.5
