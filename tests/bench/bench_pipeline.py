@@ -19,7 +19,7 @@ from audit.extractors import load_extractor
 from storage.records import AuditRequest, Status
 from storage.settings import Settings
 from storage.sources import SourceLimits, SourceSpec, open_source
-from tests.bench.real_pictures import natural_manifest
+from tests.bench.real_pictures import natural_manifest, shared_data
 from workers.decoders import DecoderPool
 from workers.service import Service
 from workers.steps.embed import BATCH, forwarded
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        spec = SourceSpec(uri=str(natural_manifest(Path(folder), arguments.pictures)))
+        spec = SourceSpec(uri=str(natural_manifest(Path(folder), arguments.pictures)), images_root=str(shared_data()))
         measures: dict[str, Callable[[Path], float]] = {
             "decode only": lambda home: _decode_only(spec, arguments.extractor, home),
             "forward only": lambda home: _forward_only(spec, arguments.extractor, home),

@@ -24,7 +24,7 @@ def shared_data() -> Path:
 
 
 def natural_manifest(out: Path, n: int, *, seed: int = 0) -> Path:
-    """Write a CSV manifest of n natural photographs of ordinary sizes, with labels; returns its path."""
+    """Write a CSV manifest of n natural photographs of ordinary sizes, with labels, relative to the shared folder."""
     with (shared_data() / "MANIFEST.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["set"].removeprefix("images/") in NATURAL]
     rows = sorted(random.Random(seed).sample(rows, min(n, len(rows))), key=lambda row: row["path"])
@@ -32,7 +32,7 @@ def natural_manifest(out: Path, n: int, *, seed: int = 0) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("path", "label"))
-        writer.writerows((shared_data() / row["path"], row["label"]) for row in rows)
+        writer.writerows((row["path"], row["label"]) for row in rows)
     return path
 
 
