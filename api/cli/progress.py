@@ -47,8 +47,8 @@ Show = Callable[[Progress], None]
 
 def line(progress: Progress) -> str:
     """One line of plain text: stage, count, speed and time left."""
-    parts = [f"{progress.done:,} of {progress.total:,}" if progress.total else f"{progress.done:,}"]
-    parts += _speed(progress)
+    count = f"{progress.done:,} of {progress.total:,}" if progress.total else f"{progress.done:,}"
+    parts = ([count] if progress.total or progress.done else ["begins"]) + _speed(progress)
     return f"{progress.stage}: {', '.join(parts)}"
 
 

@@ -161,7 +161,8 @@ def follow(service: Service, audit: Audit, *, quiet: bool) -> Audit:
     with shown(quiet=quiet) as show:
         for record in service.events(audit.id):
             last = record
-            show(record.progress)
+            if not record.status.ended:
+                show(record.progress)
     if last.status == "done":
         return last
     reason = last.error or "it was cancelled" if last.status == "cancelled" else last.error

@@ -22,6 +22,14 @@ def test_a_line_leaves_out_what_is_not_known() -> None:
     assert line(progress(0)) == "embed: 0 of 5,000"
 
 
+def test_a_stage_that_has_counted_nothing_yet_only_begins() -> None:
+    assert line(Progress(stage="scan", done=0, total=0, unit="images")) == "scan: begins"
+
+
+def test_a_stage_of_unknown_size_says_how_far_it_is() -> None:
+    assert line(Progress(stage="scan", done=1200, total=0, unit="images")) == "scan: 1,200"
+
+
 def test_plain_lines_are_at_most_one_in_five_seconds_within_a_stage() -> None:
     out, now = io.StringIO(), [0.0]
     show = plain_lines(out, clock=lambda: now[0])
