@@ -106,7 +106,7 @@ def cancel_subject(tx: sa.Connection, subject: Subject) -> bool:
     if not end_subject(tx, subject, Status.CANCELLED):
         return False
     stop = update(steps).where(*_of(subject), steps.c.status.in_(OPEN))
-    tx.execute(stop.values(status=Status.CANCELLED, fence=steps.c.fence + 1, ended_at=now()))
+    tx.execute(stop.values(status=Status.CANCELLED, ended_at=now()))
     return True
 
 

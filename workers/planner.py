@@ -133,9 +133,22 @@ class StepPlanner:
             for one in unlinked:
                 made = self._embedding_set(tx, rows[one.dataset_id], request.extractor, extractor)
                 queries.link_embedding_set(tx, audit_id, one.position, made)
-            sets = [Subject(SubjectKind.EMBEDDING_SET, one.embedding_set_id) for one in queries.inputs(tx, audit_id)]
+            linked = {one.position: one.embedding_set_id for one in queries.inputs(tx, audit_id)}
+        for one in unlinked:
+            self._remake_if_damaged(Subject(SubjectKind.EMBEDDING_SET, linked[one.position]))
+        with self.database.read() as tx:
+            sets = [Subject(SubjectKind.EMBEDDING_SET, id_) for id_ in linked.values()]
             found = {one: queries.get_subject(tx, one) for one in sets}
         return [one for one, row in found.items() if row is None or row.status != Status.DONE]
+
+    def _remake_if_damaged(self, subject: Subject) -> None:
+        """Begin a finished embedding set again if its artefact was damaged or deleted; sound shards are found again."""
+        with self.database.read() as tx:
+            row = queries.get_subject(tx, subject)
+        if row is None or row.status != Status.DONE or self.artefacts.find_sound("embedding_set", row.artefact):
+            return
+        with self.database.write() as tx:
+            queries.restart_subject(tx, subject, only=(Status.DONE,))
 
     def _embedding_set(self, tx: sa.Connection, dataset: Any, extractor: str, extractor_fingerprint: str) -> str:
         """Get or create; one that failed or was cancelled for an earlier audit gets another chance."""

@@ -183,6 +183,21 @@ def test_garbage_is_what_no_subject_refers_to(service: Service, tmp_path: Path) 
     assert service.collect_garbage(grace_s=0) == 0
 
 
+def test_a_damaged_and_a_deleted_artefact_are_made_again_by_the_next_audit(
+    service: Service, pictures: Path, done: Audit, tmp_path: Path
+) -> None:
+    with Service.open(Settings(home=tmp_path / "home")) as other:
+        first = _audit(other, pictures)
+        artefacts = tmp_path / "home" / "blobs" / "artefacts"
+        vectors = next(artefacts.glob("embedding_set/*/*/vectors.npy"))
+        vectors.write_bytes(vectors.read_bytes()[:-1] + b"\x00")
+        next(artefacts.glob("shard/*/artefact.json")).unlink()
+        again = _audit(other, pictures)
+        assert (again.status, again.error, again.n_failed) == (Status.DONE, "", 0)
+        assert first.id != again.id
+        assert _hashes(other, again.id) == _hashes(service, done.id)
+
+
 def test_an_empty_folder_gives_a_report_that_says_so(service: Service, tmp_path: Path) -> None:
     folder = tmp_path / "nothing"
     folder.mkdir()

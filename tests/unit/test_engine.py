@@ -193,6 +193,22 @@ def test_a_step_lost_three_times_fails_its_subject_and_says_why(desk: Desk) -> N
     assert "given up after 3 attempts" in desk.error(subject)
 
 
+def test_a_step_lost_too_often_is_not_had_even_before_a_sweep_has_seen_it(desk: Desk) -> None:
+    desk.engine.advance(desk.subject())
+    for _ in range(3):
+        desk.claim(desk.rung[0])
+        desk.expire()
+    assert desk.engine.claim(desk.rung[0].id, "fourth") is None
+
+
+def test_a_stage_is_planned_by_one_of_two_who_saw_it_missing(desk: Desk) -> None:
+    subject = desk.subject()
+    with desk.database.write() as tx:
+        assert queries.add_stage(tx, subject, 0, "work", [StepDraft(name="a")])
+        assert not queries.add_stage(tx, subject, 0, "work", [StepDraft(name="b")])
+        assert [row.name for row in queries.stage_steps(tx, subject, 0)] == ["a"]
+
+
 def test_an_error_that_may_pass_is_tried_three_times(desk: Desk) -> None:
     desk.engine.advance(desk.subject())
     for attempt in (1, 2, 3):
