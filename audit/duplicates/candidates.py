@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,17 +65,20 @@ def propose(left: Looks, right: Looks | None, *, k: int, floor: float, turned: b
     """
     queries = {window: frequencies(left.luma, window) for window in WINDOWS}
     others = queries if right is None else {window: frequencies(right.luma, window) for window in WINDOWS}
-    found: list[Int64] = []
-    for window, grid in queries.items():
-        turns = TURNS if turned and window == "centre" else ()
-        for orientation in (AS_IS, MIRRORED, *turns):
-            source = MIRROR_WINDOW.get(window, window) if orientation == MIRRORED else window
-            laid = flat(orient_frequencies(others[source], orientation))
-            extra = 1 if right is None and orientation == AS_IS else 0
-            most = k + extra if orientation in (AS_IS, MIRRORED) else 1
-            i, j, _ = close_pairs(flat(grid), laid, k=most, floor=floor)
-            found.append(np.stack([i, j, np.full(len(i), orientation)], axis=1))
-    return tidy(np.concatenate(found), within=right is None)
+    extra = 1 if right is None else 0
+
+    def search(job: tuple[str, int]) -> Int64:
+        window, orientation = job
+        source = MIRROR_WINDOW.get(window, window) if orientation == MIRRORED else window
+        laid = flat(orient_frequencies(others[source], orientation))
+        most = {AS_IS: k + extra, MIRRORED: k}.get(orientation, 1)
+        i, j, _ = close_pairs(flat(queries[window]), laid, k=most, floor=floor)
+        return np.stack([i, j, np.full(len(i), orientation)], axis=1)
+
+    jobs = [(window, orientation) for window in WINDOWS for orientation in (AS_IS, MIRRORED)]
+    jobs += [("centre", orientation) for orientation in TURNS] if turned else []
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
+        return tidy(np.concatenate(list(threads.map(search, jobs))), within=right is None)
 
 
 def tidy(rows: Int64, *, within: bool) -> Candidates:

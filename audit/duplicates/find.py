@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
+from threadpoolctl import threadpool_limits
 
 from audit.analyses.base import Config
 from audit.duplicates.candidates import Candidates, propose, tidy
@@ -37,7 +38,7 @@ class NearConfig(Config):
     )
     candidates: int = Field(default=4, ge=1, le=50, description="Nearest pictures per view that get a second look.")
     likeness: float = Field(
-        default=0.85, ge=0.5, lt=1.0, description="Least cosine of two frequency descriptors worth a second look."
+        default=0.88, ge=0.5, lt=1.0, description="Least cosine of two frequency descriptors worth a second look."
     )
     turned: bool = Field(default=True, description="Also find copies turned by quarter turns or upside down.")
 
@@ -54,7 +55,7 @@ class Pairs:
         For each node, the row of the image that stands for it.
     pairs : int64 (p, 2)
         Nodes, smaller first, each pair once, at its least distance.
-    distance : float32 (p,), at most REMEMBERED
+    distance : float32 (p,), at most REMEMBERED, to four decimals
     expected : float64 (p,)
         E-value; NaN where none could be fitted.
     orientation : int8 (p,)
@@ -95,7 +96,15 @@ class Pairs:
 
 
 def find_within(view: DatasetView, config: NearConfig) -> Pairs:
-    """All pairs of copies within one dataset."""
+    """All pairs of copies within one dataset.
+
+    Bytes do not depend on the number of cores: blocks are fixed, and each is computed with one BLAS thread.
+    """
+    with threadpool_limits(1):
+        return _find_within(view, config)
+
+
+def _find_within(view: DatasetView, config: NearConfig) -> Pairs:
     node, first = distinct(view.images)
     looks = read_looks(view.images).take(first)
     proposed = propose(looks, None, k=config.candidates, floor=config.likeness, turned=config.turned)
@@ -106,6 +115,11 @@ def find_within(view: DatasetView, config: NearConfig) -> Pairs:
 
 def find_between(reference: DatasetView, candidate: DatasetView, config: NearConfig) -> Pairs:
     """All pairs of copies of which one is in each dataset; rows of the second follow those of the first."""
+    with threadpool_limits(1):
+        return _find_between(reference, candidate, config)
+
+
+def _find_between(reference: DatasetView, candidate: DatasetView, config: NearConfig) -> Pairs:
     columns = ["image_id", "content_hash", "pixel_hash", "width", "height"]
     images = pa.concat_tables([view.images.select(columns) for view in (reference, candidate)])
     node, first = distinct(images)
@@ -157,14 +171,15 @@ def _merge(one: Candidates, other: Candidates) -> Candidates:
 def _verified(proposed: Candidates, node: Int64, first: Int64, looks: Looks) -> Pairs:
     """Give every candidate its second look and keep each pair at its best orientation."""
     seen = look_again(looks, looks, proposed.pairs, proposed.orientation)
-    order = np.lexsort((proposed.orientation, seen.distance, proposed.pairs[:, 1], proposed.pairs[:, 0]))
+    distance = np.round(seen.distance, 4)
+    order = np.lexsort((proposed.orientation, distance, proposed.pairs[:, 1], proposed.pairs[:, 0]))
     ordered = proposed.pairs[order]
     fresh = np.ones(len(order), dtype=np.bool_)
     fresh[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
     best = order[fresh]
-    tail: Tail | None = fit_tail(seen.distance[best], low=BULK[0], high=BULK[1])
-    best = best[seen.distance[best] <= REMEMBERED]
-    distance = seen.distance[best]
+    tail: Tail | None = fit_tail(distance[best], low=BULK[0], high=BULK[1])
+    best = best[distance[best] <= REMEMBERED]
+    distance = distance[best]
     expected = np.full(len(best), np.nan) if tail is None else tail.expected(distance)
     return Pairs(
         node=node,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -132,8 +132,8 @@ def _laid(pictures: npt.NDArray[np.uint8], orientation: npt.NDArray[np.int8]) ->
 
 def _align(first: Float32, second: Float32) -> tuple[Int64, Float32]:
     """Warps of the pairs that are worth going on with, coarse to fine; most are given up after two coarse steps."""
-    coarse = [_blurred(_shrunk(x, 3), 0.5) for x in (first, second)]
-    fine = [_band(_shrunk(x, 2), 0.5, 3.0) for x in (first, second)]
+    coarse = [_blurred(x, 0.5, shrink=3) for x in (first, second)]
+    fine = [_band(x, 0.5, 3.0, shrink=2) for x in (first, second)]
     warp = refine(coarse[0], coarse[1], identity(len(first)), n_steps=2)
     alive = np.flatnonzero(_likeness(fine[0], fine[1], warp) >= _KEEP_COARSE)
     warp = refine(coarse[0][alive], coarse[1][alive], warp[alive], n_steps=4)
@@ -215,22 +215,20 @@ def _normalised(pictures: Float32, sigma: float) -> Float32:
     return (band / contrast).astype(np.float32)
 
 
-def _band(pictures: Float32, fine: float, wide: float) -> Float32:
-    return _blurred(pictures, fine) - _blurred(pictures, wide)
+def _band(pictures: Float32, fine: float, wide: float, *, shrink: int = 1) -> Float32:
+    return _blurred(pictures, fine, shrink=shrink) - _blurred(pictures, wide, shrink=shrink)
 
 
-def _blurred(pictures: Float32, sigma: float) -> Float32:
-    """Gaussian blur of (n, s, s), edges repeated by renormalising the kernel."""
-    side = pictures.shape[-1]
-    apart = np.subtract.outer(np.arange(side), np.arange(side))
-    kernel = np.exp(-0.5 * np.square(apart / sigma))
-    kernel = (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)
-    blurred: Float32 = kernel @ pictures @ kernel.T
-    return blurred
+def _blurred(pictures: Float32, sigma: float, *, shrink: int = 1) -> Float32:
+    """Means of ``shrink`` x ``shrink`` pixels, then a Gaussian blur whose kernel is renormalised at the edges."""
+    kernel = _kernel(pictures.shape[-1], sigma, shrink)
+    return np.asarray(kernel @ pictures @ kernel.T, dtype=np.float32)
 
 
-def _shrunk(pictures: Float32, factor: int) -> Float32:
-    n, side, _ = pictures.shape
-    small = side // factor
-    shrunk: Float32 = pictures.reshape(n, small, factor, small, factor).mean(axis=(2, 4), dtype=np.float32)
-    return shrunk
+@cache
+def _kernel(side: int, sigma: float, shrink: int) -> Float32:
+    small = side // shrink
+    apart = np.subtract.outer(np.arange(small), np.arange(small))
+    gauss = np.exp(-0.5 * np.square(apart / sigma))
+    means = np.repeat(np.eye(small), shrink, axis=1) / shrink
+    return np.asarray(gauss / gauss.sum(axis=1, keepdims=True) @ means, dtype=np.float32)
