@@ -84,6 +84,22 @@ TABLES: Mapping[str, TableFile] = {
         ("image_id", "path", "state", "n_uncommon"),
         ("settings",),
     ),
+    "class_shares": TableFile(
+        "Every class of two datasets with its share in each, those missing in the candidate first.",
+        (
+            "label",
+            "n_reference",
+            "n_candidate",
+            "share_reference",
+            "share_candidate",
+            "difference",
+            "low",
+            "high",
+            "p_max_t",
+            "state",
+        ),
+        ("class_shares",),
+    ),
     "differences": TableFile(
         "Pictures of both datasets with how far the other dataset is from them, the farthest first.",
         ("dataset", "image_id", "path", "distance", "rank", "cluster"),
