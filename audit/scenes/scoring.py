@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from audit.scenes.planted import PROBLEMS, SHORTCUT, PlantedFile
+from audit.scenes.planted import CANDIDATE_HABITATS, HABITATS, PROBLEMS, SHORTCUT, PlantedFile
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ def score_comparison(reference: Sequence[PlantedFile], candidate: Sequence[Plant
     found = sum(frozenset((("reference", f.of), ("candidate", f.path))) in crossing for f in planted)
     false = sum(len({origin[owner] for owner in pair}) > 1 for pair in crossing)
     rule = "shares a group of leakage.parquet with the picture of the reference"
-    return [Score("dataset_leak", PROBLEMS["dataset_leak"], len(planted), found, false, rule)]
+    leaked = Score("dataset_leak", PROBLEMS["dataset_leak"], len(planted), found, false, rule)
+    return [leaked, _missing_classes(tables["class_shares"])]
 
 
 def _origin(file: PlantedFile) -> str:
@@ -139,3 +140,13 @@ def _shortcut(settings: pa.Table) -> Score:
     }
     rule = "has a lower bound of 80 % or more in settings.parquet, with p_max_t of 5 % or less"
     return Score("shortcut", PROBLEMS["shortcut"], 1, int(SHORTCUT in tied), len(tied - {SHORTCUT}), rule)
+
+
+def _missing_classes(class_shares: pa.Table) -> Score:
+    """The classes that only the reference's plan has, among those that the table calls missing."""
+    planted = HABITATS.keys() - CANDIDATE_HABITATS.keys()
+    states = zip(class_shares["label"].to_pylist(), class_shares["state"].to_pylist(), strict=True)
+    missing = {label for label, state in states if state == "missing"}
+    rule = "is missing in class_shares.parquet"
+    found, false = len(planted & missing), len(missing - planted)
+    return Score("missing_class", PROBLEMS["missing_class"], len(planted), found, false, rule)

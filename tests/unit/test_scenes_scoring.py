@@ -69,9 +69,28 @@ def test_a_stray_behind_the_planted_number_of_ranks_is_missed() -> None:
     assert _by_kind(score_audit(FILES, _audit_tables(outliers=outliers)))["outlier"] == (1, 0, 1)
 
 
+def _comparison_tables(**changed: pa.Table) -> dict[str, pa.Table]:
+    tables = {
+        "leakage": _table(group=[0, 0], dataset=["reference", "candidate"], path=[A, B]),
+        "class_shares": _table(label=["flower", "mug", "car"], state=["missing", "different", "alike"]),
+    }
+    return tables | changed
+
+
+CANDIDATE = [PlantedFile(A, b"other"), PlantedFile(B, b"a", problem="dataset_leak", of=A)]
+
+
 def test_a_shared_path_in_both_datasets_is_not_taken_for_a_copy() -> None:
-    candidate = [PlantedFile(A, b"other"), PlantedFile(B, b"a", problem="dataset_leak", of=A)]
-    right = _table(group=[0, 0], dataset=["reference", "candidate"], path=[A, B])
-    wrong = _table(group=[0, 0], dataset=["reference", "candidate"], path=[A, A])
-    assert _by_kind(score_comparison(FILES, candidate, {"leakage": right}))["dataset_leak"] == (1, 1, 0)
-    assert _by_kind(score_comparison(FILES, candidate, {"leakage": wrong}))["dataset_leak"] == (1, 0, 1)
+    wrong = _comparison_tables(leakage=_table(group=[0, 0], dataset=["reference", "candidate"], path=[A, A]))
+    assert _by_kind(score_comparison(FILES, CANDIDATE, _comparison_tables()))["dataset_leak"] == (1, 1, 0)
+    assert _by_kind(score_comparison(FILES, CANDIDATE, wrong))["dataset_leak"] == (1, 0, 1)
+
+
+def test_the_flowers_that_the_candidate_lacks_are_found() -> None:
+    assert _by_kind(score_comparison(FILES, CANDIDATE, _comparison_tables()))["missing_class"] == (1, 1, 0)
+
+
+def test_another_class_called_missing_is_false_and_flowers_called_new_are_missed() -> None:
+    wrong = _table(label=["mug", "car", "flower"], state=["missing", "missing", "new"])
+    scores = _by_kind(score_comparison(FILES, CANDIDATE, _comparison_tables(class_shares=wrong)))
+    assert scores["missing_class"] == (1, 0, 2)
