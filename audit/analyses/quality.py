@@ -27,7 +27,7 @@ from audit.pictures.faults import FAULTS, Fault, Issue
 from audit.report import Block, Column, Finding, Metric, Picture, Section, Severity, TableBlock
 from audit.shown import counted, histogram, histogram_chart, picture
 
-VERSION = 1
+VERSION = 2
 _SHOWN = 12
 _PROBLEM_SHARE = 0.05
 _ENOUGH = 50
@@ -228,7 +228,7 @@ def _issue_result(view: DatasetView, item: _Found) -> IssueResult:
         threshold=item.threshold,
         origin=item.fence.origin,
         median=float(np.median(finite)) if len(finite) else None,
-        worst=tuple(picture(view, row, f"{fault.statistic} {item.values[row]:.3g}") for row in worst),
+        worst=tuple(picture(view, row, fault.caption(item.values[row])) for row in worst),
     )
 
 

@@ -155,6 +155,17 @@ def test_a_finding_says_share_interval_and_what_to_do() -> None:
     assert finding.table == "quality"
 
 
+def test_a_caption_says_what_was_measured_in_words() -> None:
+    (finding,) = quality.section(run(view(brightness_p95={1: 0.0275})).result).findings
+    assert [p.caption for p in finding.pictures] == ["brightest parts 3%"]
+
+
+def test_no_caption_shows_the_name_of_a_column() -> None:
+    captions = {issue: fault.caption(0.25) for issue, fault in FAULTS.items()}
+    assert len(set(captions.values())) == len(FAULTS)
+    assert not [c for c in captions.values() if "_" in c or "{" in c or not any(d.isdigit() for d in c)]
+
+
 def test_a_finding_on_a_twentieth_of_the_set_is_a_problem() -> None:
     many = np.where(np.arange(400) % 10 == 0, 1.05, 6.0)
     (finding,) = quality.section(run(view(sharpness=many)).result).findings
