@@ -155,8 +155,8 @@ def _metric(result: CoverageResult, name: str, direction: int) -> Metric:
     title = name[:1].upper() + name[1:]
     if share is None:
         return Metric(name=title, value=None, n=n, note=f"too few images: {result.reason}")
-    note = f"null band {share.null_low:.2f} to {share.null_high:.2f} at {result.n_each} images each"
-    return Metric(name=title, value=share.value, low=share.low, high=share.high, n=n, note=note)
+    note = f"null band {share.null_low:.1%} to {share.null_high:.1%} at {result.n_each} images each"
+    return Metric(name=title, value=share.value, low=share.low, high=share.high, unit="share", n=n, note=note)
 
 
 def _findings(result: CoverageResult) -> tuple[Finding, ...]:

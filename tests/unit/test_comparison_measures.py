@@ -106,6 +106,12 @@ def test_half_of_a_dataset_is_not_covered_by_a_candidate_without_one_class():
     assert share.value == pytest.approx(2 / 3, abs=0.12)
 
 
+def test_coverage_is_shown_as_a_share():
+    (metric,) = coverage.section(run(coverage, alike()).result).headline
+    assert metric.unit == "share"
+    assert "%" in metric.note
+
+
 def test_coverage_of_alike_datasets_lies_in_its_null_band():
     for share in run(coverage, alike()).result.shares:
         assert share.null_low - 0.1 <= share.value <= share.null_high + 0.1
