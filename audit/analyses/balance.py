@@ -240,11 +240,12 @@ def _findings(result: BalanceResult) -> tuple[Finding, ...]:
         )
     if result.small and result.n_classes > 1:
         note = f"fewer than {result.min_images} images, a setting"
+        have = f"{counted(result.n_small, 'class', 'classes')} {'has' if result.n_small == 1 else 'have'}"
         found.append(
             Finding(
                 id="balance.small",
                 severity=Severity.ATTENTION,
-                sentence=f"{counted(result.n_small, 'class', 'classes')} have fewer than {result.min_images} images.",
+                sentence=f"{have} fewer than {result.min_images} images.",
                 metric=Metric(name="Small classes", value=result.n_small, n=result.n_classes, note=note),
                 action="Collect more, merge them, or leave them out: accuracy on them cannot be measured well.",
                 table="balance",
@@ -253,11 +254,12 @@ def _findings(result: BalanceResult) -> tuple[Finding, ...]:
         )
     if result.missing:
         label, split = result.missing[0]
+        cases = counted(result.n_missing, "case")
         found.append(
             Finding(
                 id="balance.missing",
                 severity=Severity.PROBLEM if result.n >= FEW_IMAGES else Severity.ATTENTION,
-                sentence=f"{result.n_missing} times a split has no image of a class ({label} in {split}).",
+                sentence=f"In {cases} a split has no image of a class ({label} in {split}).",
                 metric=Metric(name="Missing in a split", value=result.n_missing, n=result.n_classes, note="counted"),
                 action="Split again, stratified by class and with groups kept whole.",
                 table="balance",

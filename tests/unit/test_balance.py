@@ -24,6 +24,18 @@ def test_counts_ratio_and_unlabelled_images_by_hand():
     assert result.small == (("b", 10),)
 
 
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        (["a"] * 30 + ["b"] * 10, "1 class has fewer than 20 images."),
+        (["a"] * 30 + ["b"] * 10 + ["c"] * 5, "2 classes have fewer than 20 images."),
+    ],
+)
+def test_small_classes_are_counted_in_grammar(labels, sentence):
+    findings = {f.id: f for f in ANALYSIS.section(run(labels).result).findings}
+    assert findings["balance.small"].sentence == sentence
+
+
 def test_effective_number_of_equal_classes_is_their_number():
     assert effective_number(np.array([7, 7, 7, 7])) == pytest.approx(4)
 
