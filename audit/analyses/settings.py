@@ -18,6 +18,7 @@ from audit.analyses.base import Analysis, Computed, Config, Need, Result, regist
 from audit.maths.association import Association, associate, burst_weights, conditional_share
 from audit.model import META_PREFIX, DatasetView
 from audit.report import Column, Finding, Metric, Picture, Section, Severity, TableBlock
+from audit.shown import counted
 
 COMMON, UNCOMMON, UNDETERMINED = "common", "uncommon", "undetermined"
 MISSING = "(missing)"
@@ -295,7 +296,8 @@ def _summary(result: SettingsResult) -> str:
     if not result.dominant:
         return f"No class is tied to one value of {names}."
     tied = ", ".join(f"{d.label} to {d.attribute} = {d.value}" for d in result.dominant[:3])
-    return f"{len(result.dominant)} of the classes are tied to one setting: {tied}."
+    n = len({d.label for d in result.dominant})
+    return f"{counted(n, 'class', 'classes')} {'is' if n == 1 else 'are'} tied to one setting: {tied}."
 
 
 def _dominance_finding(d: Dominance, i: int, n: int) -> Finding:
@@ -323,12 +325,13 @@ def _dominance_finding(d: Dominance, i: int, n: int) -> Finding:
 
 
 def _uncommon_finding(result: SettingsResult) -> Finding:
+    n = result.n_uncommon_images
     return Finding(
         id="settings.uncommon",
         severity=Severity.INFO,
         sentence=(
-            f"{result.n_uncommon_images} pictures show their class in a setting that is uncommon for it "
-            f"({result.n_uncommon_cells} of {result.n_cells} combinations of class and setting are uncommon)."
+            f"{counted(n, 'picture')} {'shows its' if n == 1 else 'show their'} class in a setting that is uncommon "
+            f"for it ({result.n_uncommon_cells} of {result.n_cells} combinations of class and setting are uncommon)."
         ),
         metric=Metric(
             name="pictures in uncommon settings",

@@ -86,6 +86,11 @@ def test_a_class_that_is_always_shown_in_one_place_is_named() -> None:
     assert "beach" in finding.sentence
 
 
+def test_one_tied_class_is_said_in_the_singular() -> None:
+    result = compute([_tied()], SettingsConfig(), np.random.default_rng(0)).result
+    assert section(result).summary == "1 class is tied to one setting: boat to place = beach."
+
+
 def test_verdicts_follow_the_bounds() -> None:
     table = compute([_tied(200)], SettingsConfig(), np.random.default_rng(0)).tables["settings"].to_pylist()
     verdicts = {(r["class"], r["value"]): r["verdict"] for r in table}
