@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import uuid
@@ -47,6 +48,17 @@ STEPS: Mapping[str, Callable[[StepContext], Outcome]] = {
 }
 
 
+def _calm_blas() -> None:
+    """One thread per call of linear algebra, for the life of the process: batches and steps are what runs side by side.
+
+    Left alone, OpenBLAS keeps every core spinning between the small products of an extractor, and takes it from the
+    decoders (5.4 ms of processor time a picture instead of 0.8 on two cores).
+    """
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+        os.environ.setdefault(name, "1")  # for libraries that are loaded later
+    threadpool_limits(limits=1, user_api="blas")
+
+
 class Runtime:
     """Everything a step needs, opened once per process.
 
@@ -58,6 +70,7 @@ class Runtime:
     """
 
     def __init__(self, settings: Settings, ring: Ring) -> None:
+        _calm_blas()
         self.settings = settings
         self.database = Database(settings.database)
         self.database.migrate()

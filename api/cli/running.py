@@ -34,6 +34,14 @@ GroupFrom = Annotated[
     str,
     typer.Option(help="Where groups (sequence, camera, patient) come from: the same words.", rich_help_panel=SOURCES),
 ]
+ImagesRoot = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder that the paths of a manifest start from and stay in; the manifest's own by default.",
+        rich_help_panel=SOURCES,
+    ),
+]
 KindOption = Annotated[Kind, typer.Option(help="How to read the source.", rich_help_panel=SOURCES)]
 Extractor = Annotated[
     str | None, typer.Option(help="Name of the extractor (assay extractors lists them).", rich_help_panel=WORK)
@@ -75,6 +83,7 @@ def audit(  # noqa: PLR0913, PLR0917 - options of a command
     split_from: SplitFrom = "auto",
     group_from: GroupFrom = "auto",
     kind: KindOption = "auto",
+    images_root: ImagesRoot = None,
     extractor: Extractor = None,
     seed: Seed = None,
     config: ConfigFile = None,
@@ -89,7 +98,13 @@ def audit(  # noqa: PLR0913, PLR0917 - options of a command
     Pictures that were embedded before are not embedded again. Ctrl-C keeps what is done: the same command goes on
     where it stopped.
     """
-    where = {"label_from": label_from, "split_from": split_from, "group_from": group_from, "kind": kind}
+    where = {
+        "label_from": label_from,
+        "split_from": split_from,
+        "group_from": group_from,
+        "kind": kind,
+        "images_root": images_root,
+    }
     asked = _asked(config, extractor=extractor, seed=seed, skip=skip, datasets=1)
     return _run([source], where, asked, Ending(out, as_json, quiet, fail_on))
 
@@ -101,6 +116,7 @@ def compare(  # noqa: PLR0913, PLR0917 - options of a command
     split_from: SplitFrom = "auto",
     group_from: GroupFrom = "auto",
     kind: KindOption = "auto",
+    images_root: ImagesRoot = None,
     extractor: Extractor = None,
     seed: Seed = None,
     config: ConfigFile = None,
@@ -111,7 +127,13 @@ def compare(  # noqa: PLR0913, PLR0917 - options of a command
     fail_on: FailOnOption = None,
 ) -> int:
     """Compare two datasets: whether they differ, by how much, where, and what it looks like."""
-    where = {"label_from": label_from, "split_from": split_from, "group_from": group_from, "kind": kind}
+    where = {
+        "label_from": label_from,
+        "split_from": split_from,
+        "group_from": group_from,
+        "kind": kind,
+        "images_root": images_root,
+    }
     asked = _asked(config, extractor=extractor, seed=seed, skip=skip, datasets=2)
     return _run([reference, candidate], where, asked, Ending(out, as_json, quiet, fail_on))
 
@@ -132,7 +154,7 @@ def _asked(
     return request
 
 
-def _run(sources: Sequence[str], where: dict[str, str], request: AuditRequest, ending: Ending) -> int:
+def _run(sources: Sequence[str], where: dict[str, str | None], request: AuditRequest, ending: Ending) -> int:
     from storage.sources import SourceSpec
 
     specs = [SourceSpec.model_validate({"uri": source, **where}) for source in sources]
