@@ -22,7 +22,7 @@ from audit.model import DatasetView
 from audit.report import Block, Finding, ImagesBlock, Metric, Picture, Section, Severity, TextBlock
 from audit.shown import counted, histogram, histogram_chart, picture
 
-VERSION = 1
+VERSION = 2
 MIN_IMAGES = 40
 MIN_BURSTS = 5
 """Bursts a class needs: with fewer, some fold would leave nothing to learn it from."""
@@ -30,6 +30,9 @@ MIN_BURSTS = 5
 SURE = 0.9
 """Agreement of the probe with the labels from which a dispute is called a problem: below it classes look alike, and
 most disputes are about right labels."""
+
+USEFUL = 0.75
+"""Agreement below which a dispute says more about the extractor than about the label."""
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -260,22 +263,37 @@ def _findings(result: LabelsResult) -> tuple[Finding, ...]:
     if not result.n_disputed:
         return ()
     share = result.n_disputed / result.n
-    sure = (result.agreement or 0.0) >= SURE
+    agreement = result.agreement or 0.0
+    severity, claim, action = _judged(result, agreement, share)
     return (
         Finding(
             id="labels.disputed",
-            severity=Severity.PROBLEM if sure and share >= 0.01 and result.n_disputed >= 3 else Severity.ATTENTION,
-            sentence=(
-                f"{counted(result.n_disputed, 'label')} of {result.n:,} {'look wrong' if sure else 'are in doubt'}: "
-                "the nearest pictures and an independent probe both say another class."
-            ),
+            severity=severity,
+            sentence=f"{counted(result.n_disputed, 'label')} of {result.n:,} {claim}",
             metric=_metric(result),
             pictures=tuple(group[0] for group in result.suspects),
-            action="Review them from the top of the list and correct the wrong ones; people often confirm about half.",
+            action=action,
             table="labels",
             weight=share,
         ),
     )
+
+
+def _judged(result: LabelsResult, agreement: float, share: float) -> tuple[Severity, str, str]:
+    """Severity, claim and advice, by how well the probe knows the classes at all."""
+    review = "Review them from the top of the list and correct the wrong ones"
+    if agreement >= SURE:
+        severity = Severity.PROBLEM if share >= 0.01 and result.n_disputed >= 3 else Severity.ATTENTION
+        claim = "look wrong: the nearest pictures and an independent probe both say another class."
+        return severity, claim, f"{review}; people often confirm about half."
+    if agreement >= USEFUL:
+        claim = "are in doubt: the nearest pictures and an independent probe both say another class."
+        return Severity.ATTENTION, claim, f"{review}; where classes look alike most of them are right."
+    claim = (
+        f"are disputed, but the extractor tells these classes apart in only {agreement:.0%} of cases: "
+        "a list to look through, not a count of errors."
+    )
+    return Severity.INFO, claim, "Look at the top of the list; audit again with a stronger extractor to shorten it."
 
 
 def _blocks(result: LabelsResult) -> tuple[Block, ...]:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from audit.analyses.labels import ANALYSIS, LabelsConfig, compute
+from audit.analyses.labels import ANALYSIS, LabelsConfig, compute, section
 from audit.maths import label_scores, probes
 from audit.maths.neighbours import nearest
+from audit.report import Severity
 from tests.views import make_view, view_of
 
 RNG = np.random.default_rng
@@ -103,3 +104,18 @@ def test_every_suspect_is_shown_beside_both_classes():
     group = run(make_view(wrong=4)).result.suspects[0]
     assert group[0].marked
     assert [p.caption for p in group[1:]] == ["car (its label)"] * 2 + ["boat (suggested)"] * 2
+
+
+@pytest.mark.parametrize(
+    ("agreement", "severity", "words"),
+    [
+        (0.95, Severity.PROBLEM, "look wrong"),
+        (0.80, Severity.ATTENTION, "are in doubt"),
+        (0.60, Severity.INFO, "a list to look through, not a count of errors"),
+    ],
+)
+def test_disputes_claim_no_more_than_the_probe_knows(agreement: float, severity: Severity, words: str) -> None:
+    found = run(make_view(3, wrong=4)).result
+    finding = section(found.model_copy(update={"agreement": agreement, "n_disputed": 4})).findings[0]
+    assert finding.severity is severity
+    assert words in finding.sentence
