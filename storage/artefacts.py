@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,9 +82,9 @@ class Artefact:
         """
         return self.store.fetch(self.manifest, name)
 
-    def table(self, name: str) -> pa.Table:
-        """One of its Parquet files as a table."""
-        return read_table(self.file(name))
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """One of its Parquet files as a table; only the named columns, if any are named."""
+        return read_table(self.file(name), columns)
 
     def json(self, name: str) -> Any:
         """One of its JSON files."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,25 +31,37 @@ def table_writer(path: Path, schema: pa.Schema) -> Iterator[_Write]:
         path, schema, compression="zstd", compression_level=3, write_page_checksum=True, write_statistics=True
     )
     try:
-        yield _Write(writer)
+        yield _Write(partial(writer.write_batch, row_group_size=ROW_GROUP))
     finally:
         writer.close()
 
 
 class _Write:
-    def __init__(self, writer: pq.ParquetWriter) -> None:
-        self._writer = writer
+    def __init__(self, write_batch: Callable[[pa.RecordBatch], object]) -> None:
+        self._write_batch = write_batch
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> None:
         for batch in batches:
             if batch.num_rows:
-                self._writer.write_batch(batch, row_group_size=ROW_GROUP)
+                self._write_batch(batch)
 
 
-def read_table(path: Path) -> pa.Table:
-    """Read a whole table, checking its pages."""
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a table, or some columns of it, checking its pages."""
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        return file.read(use_threads=False)
+        return file.read(columns=None if columns is None else list(columns), use_threads=False)
+
+
+@contextmanager
+def mapped_table_writer(path: Path, schema: pa.Schema) -> Iterator[_Write]:
+    """Write a table as an Arrow file for :func:`map_table`, piece by piece: each record batch as it comes."""
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        yield _Write(writer.write_batch)
+
+
+def map_table(path: Path) -> pa.Table:
+    """An Arrow file as a table whose columns stay in the file: it takes no memory that the kernel can't have back."""
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
 def vectors_array(vectors: npt.NDArray[np.floating[Any]]) -> pa.FixedSizeListArray:

@@ -15,6 +15,7 @@ from audit.analyses.base import Need
 from audit.dna import Dna
 from audit.model import IMAGES_SCHEMA, OK, DatasetView, Embeddings, Neighbours
 from storage.artefacts import Artefact
+from storage.parquet import map_table
 
 EVERYTHING = frozenset(Need)
 
@@ -30,8 +31,7 @@ def load_view(artefact: Artefact, name: str, needs: Collection[Need] = EVERYTHIN
         What the dataset is called in the report.
     needs : collection of Need
     """
-    images = artefact.table("images.parquet")
-    is_ok = pc.equal(images.column("status"), OK)
+    inputs = artefact.table("images.parquet", IMAGES_SCHEMA.names)
     about = artefact.provenance
     embeddings = neighbours = dna = None
     if Need.EMBEDDINGS in needs or Need.NEIGHBOURS in needs:
@@ -44,8 +44,8 @@ def load_view(artefact: Artefact, name: str, needs: Collection[Need] = EVERYTHIN
     return DatasetView(
         name=name,
         fingerprint=about["content"],
-        images=images.filter(is_ok),
-        excluded=images.filter(pc.invert(is_ok)).select(IMAGES_SCHEMA.names),
+        images=map_table(artefact.file("usable.arrow")),
+        excluded=inputs.filter(pc.not_equal(inputs.column("status"), OK)),
         embeddings=embeddings,
         neighbours=neighbours,
         dna=dna,

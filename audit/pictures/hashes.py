@@ -35,6 +35,9 @@ look_luma : uint8 (48, 48), row-major, ITU-R BT.601 luma in 0..255
 look_chroma : uint8 (2, 8, 8), row-major, Cb then Cr, 128 = no colour
 """
 
+LOOKS = ("look_luma", "look_chroma")
+"""The bulky columns of HASH_SCHEMA: needed to find copies, and of no use to people."""
+
 _BT601 = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], dtype=np.float32)
 
 

@@ -28,10 +28,10 @@ from workers.steps.params import ReportParams, SectionRef, ViewRef
 from workers.steps.scan import count_status
 from workers.views import load_view
 
-REPORT_STEP_VERSION = 1
+REPORT_STEP_VERSION = 2
 """Goes up whenever the same sections can give other report files."""
 
-LIBRARIES = ("faiss-cpu", "numpy", "pillow", "pyarrow", "scikit-image", "scikit-learn", "scipy", "torch")
+LIBRARIES = ("faiss-cpu", "numpy", "pillow", "pyarrow", "scipy", "torch")
 PRIVATE = ("path_bytes", "locator")
 FIRST = ("image_id", "path", "status", "reason", "detail", "label", "split")
 BLOCK = 8192

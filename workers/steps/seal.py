@@ -1,6 +1,7 @@
 """Seal: the shards of a dataset, each verified, become one embedding set with its neighbours and index.
 
-The matrix of vectors is a file that is written and read block by block; only row tables are held in memory.
+The matrix of vectors and the looks are files that are written block by block and read through memory maps; of the
+row tables one copy is held in memory.
 """
 
 from __future__ import annotations
@@ -18,20 +19,21 @@ from audit.fingerprint import fingerprint
 from audit.maths.graph import EXACT_LIMIT
 from audit.maths.neighbours import nearest
 from audit.model import OK
+from audit.pictures.hashes import LOOKS
 from audit.pictures.statistics import PICTURE_SCHEMA
 from storage.artefacts import Artefact
 from storage.indexes import write_index
-from storage.parquet import vectors_numpy, write_table
+from storage.parquet import mapped_table_writer, vectors_numpy, write_table
 from storage.records import Outcome
 from workers.context import StepContext
-from workers.steps.embed import unit_vectors
+from workers.steps.embed import SHARD_SCHEMA, unit_vectors
 from workers.steps.params import SealParams
 from workers.steps.scan import count_status
 
 INDEX = "index.faiss"
 """Written only where searching is not exact; below that the vectors themselves are searched, through their map."""
 
-SEAL_VERSION = 1
+SEAL_VERSION = 2
 """Goes up whenever the same shards can give another embedding set."""
 
 
@@ -78,7 +80,8 @@ def _about(context: StepContext, params: SealParams, content: str) -> dict[str, 
 
 def _files(context: StepContext, params: SealParams, shards: list[Artefact], folder: Path) -> dict[str, Path]:
     """Write every file of the set."""
-    images = joined(context.runtime.scan(params.scan), [shard.table("rows.parquet") for shard in shards])
+    slim = [name for name in SHARD_SCHEMA.names if name not in LOOKS]
+    images = joined(context.runtime.scan(params.scan), [shard.table("rows.parquet", slim) for shard in shards])
     extractor = context.runtime.extractor(params.extractor)
     n = count_status(images)["n_ok"]
     vectors = _write_vectors(folder / "vectors.npy", n, extractor.spec.dimension, shards, context)
@@ -92,12 +95,13 @@ def _files(context: StepContext, params: SealParams, shards: list[Artefact], fol
     empty = DnaCounter(extractor.ranges, params.extractor_fingerprint).dna()
     dna = merge([empty, *(Dna.from_table(shard.table("dna.parquet")) for shard in shards)])
     write_table(images, folder / "images.parquet")
+    write_usable(images.filter(pc.equal(images.column("status"), OK)), shards, folder / "usable.arrow")
     write_table(dna.to_table(), folder / "dna.parquet")
     return {path.name: path for path in sorted(folder.iterdir())}
 
 
 def joined(scan: pa.Table, shards: list[pa.Table]) -> pa.Table:
-    """The rows of a scan with what embedding found: statistics, hashes, and the pictures it had to quarantine.
+    """The rows of a scan with what embedding found: statistics, and the pictures it had to quarantine.
 
     Parameters
     ----------
@@ -123,9 +127,29 @@ def joined(scan: pa.Table, shards: list[pa.Table]) -> pa.Table:
         merged = pc.if_else(pa.array(embedded), found, scan.column(column))
         scan = scan.set_column(scan.schema.get_field_index(column), scan.schema.field(column), merged)
     for field in PICTURE_SCHEMA:
+        if field.name in LOOKS:
+            continue
         column = pa.nulls(scan.num_rows, field.type) if rows is None else rows.column(field.name).take(taken)
         scan = scan.append_column(field, column)
     return scan.combine_chunks()
+
+
+def write_usable(images: pa.Table, shards: list[Artefact], path: Path) -> None:
+    """Write the usable images with their looks, shard by shard, as a file that is read through a memory map."""
+    looks = [PICTURE_SCHEMA.field(name) for name in LOOKS]
+    schema = images.schema.remove_metadata()
+    for field in looks:
+        schema = schema.append(field)
+    start = 0
+    with mapped_table_writer(path, schema) as write:
+        for shard in shards:
+            rows = shard.table("rows.parquet", ["status", *LOOKS])
+            rows = rows.filter(pc.equal(rows.column("status"), OK))
+            table = images.slice(start, rows.num_rows)
+            for field in looks:
+                table = table.append_column(field, rows.column(field.name))
+            write(table.cast(schema).combine_chunks().to_batches())
+            start += rows.num_rows
 
 
 def _write_vectors(
