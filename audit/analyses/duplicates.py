@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -89,6 +89,7 @@ def _summary(view: DatasetView, config: NearConfig, table: pa.Table, expected: f
     near = {row["group"] for row in extra.to_pylist() if row["kind"] == "near"}
     sizes = Counter(numbers)
     by_size = sorted(sizes, key=lambda number: (-sizes[number], number))
+    surest = sorted(near, key=_farthest(table))
     return DuplicatesResult(
         n=len(view),
         n_groups=len(sizes),
@@ -100,10 +101,18 @@ def _summary(view: DatasetView, config: NearConfig, table: pa.Table, expected: f
         threshold=config.threshold,
         e_at_threshold=expected,
         groups=tuple(picture_rows(table, view.name, [n for n in by_size if n not in near][:SHOWN])),
-        near_groups=tuple(picture_rows(table, view.name, [n for n in by_size if n in near][:SHOWN])),
+        near_groups=tuple(picture_rows(table, view.name, surest[:SHOWN])),
         conflicts=tuple(picture_rows(table, view.name, sorted(conflicts)[:SHOWN])),
         classes=_by_class(view, extra),
     )
+
+
+def _farthest(table: pa.Table) -> Callable[[int], tuple[float, int]]:
+    """Sort key of groups: the largest distance of a copy from the kept picture, the surest group first."""
+    farthest: dict[int, float] = {}
+    for number, distance in zip(table.column("group").to_pylist(), table.column("distance").to_pylist(), strict=True):
+        farthest[number] = max(farthest.get(number, 0.0), distance or 0.0)
+    return lambda number: (farthest[number], number)
 
 
 def conflicting_groups(table: pa.Table) -> set[int]:
@@ -234,7 +243,7 @@ def _how_sure(result: DuplicatesResult) -> str:
 ANALYSIS = register(
     Analysis(
         name="duplicates",
-        version=1,
+        version=2,
         title="Duplicates",
         question="Which pictures are copies of each other?",
         datasets=1,

@@ -41,13 +41,15 @@ LOOKS = ("look_luma", "look_chroma")
 _BT601 = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], dtype=np.float32)
 
 
-def hashes(rgb: npt.NDArray[np.uint8]) -> dict[str, Any]:
+def hashes(rgb: npt.NDArray[np.uint8], image: Image.Image | None = None) -> dict[str, Any]:
     """Fingerprint one decoded picture.
 
     Parameters
     ----------
     rgb : uint8 (h, w, 3), 0..255
         The working picture, upright.
+    image : PIL.Image.Image, optional
+        The same picture, where the caller has it: saves a copy.
 
     Returns
     -------
@@ -75,7 +77,8 @@ def hashes(rgb: npt.NDArray[np.uint8]) -> dict[str, Any]:
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
         raise ValueError(f"hashes needs uint8 pixels (h, w, 3), at least 1 x 1; got {rgb.dtype} {rgb.shape}")
     pixels = np.ascontiguousarray(rgb)
-    small = Image.fromarray(pixels).resize((LUMA_SIDE, LUMA_SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    whole = Image.fromarray(pixels) if image is None else image
+    small = whole.resize((LUMA_SIDE, LUMA_SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
     ycc = np.asarray(small, dtype=np.float32) @ _BT601.T
     step = LUMA_SIDE // CHROMA_SIDE
     chroma = ycc[..., 1:].reshape(CHROMA_SIDE, step, CHROMA_SIDE, step, 2).mean(axis=(1, 3)) + 128.0

@@ -113,5 +113,5 @@ def _row(decoded: Decoded, n_bytes: int) -> dict[str, Any]:
     return {
         **statistics(working_picture(decoded.image), origin),
         "notes": list(decoded.notes),
-        **hashes(np.asarray(decoded.image)),
+        **hashes(np.asarray(decoded.image), decoded.image),
     }

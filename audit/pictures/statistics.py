@@ -171,15 +171,20 @@ def _reduced(image: Image.Image, most: int) -> Image.Image:
     return image.reduce((min(factor, width), min(factor, height)))
 
 
-def _quantile(histogram: Histogram, share: float) -> int:
-    return int(np.searchsorted(np.cumsum(histogram), share * int(histogram.sum())))
+def _quantiles(histogram: Histogram, shares: Sequence[float]) -> list[int]:
+    """The first level at which each share of the pixels is reached."""
+    reached = np.cumsum(histogram)
+    n = int(reached[-1])
+    return [int(level) for level in np.searchsorted(reached, [share * n for share in shares])]
 
 
 def _light(histogram: Histogram) -> dict[str, float | None]:
     n = int(histogram.sum())
     first, second = int(histogram @ _LEVELS), int(histogram @ (_LEVELS * _LEVELS))
     shares = histogram[histogram > 0] / n
-    quantiles = {f"brightness_p{q:02d}": _quantile(histogram, q / 100) / 255 for q in (1, 5, 50, 95, 99)}
+    percents = (1, 5, 50, 95, 99)
+    levels = _quantiles(histogram, [q / 100 for q in percents])
+    quantiles = {f"brightness_p{q:02d}": level / 255 for q, level in zip(percents, levels, strict=True)}
     return {
         "brightness_mean": first / n / 255,
         **quantiles,
@@ -199,7 +204,7 @@ def _colour(work: Image.Image) -> dict[str, float | None]:
     return {
         **{f"{name}_mean": s / red.size / 255 for name, s in zip(("red", "green", "blue"), sums, strict=True)},
         "saturation": int(chroma.sum()) / max(1, int(brightest.sum())),
-        "chroma_p99": _quantile(np.bincount(chroma, minlength=256), 0.99) / 255,
+        "chroma_p99": _quantiles(np.bincount(chroma, minlength=256), [0.99])[0] / 255,
         "colourfulness": _colourfulness(2 * (red - green), red + green - 2 * blue),
     }
 
