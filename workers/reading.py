@@ -118,7 +118,15 @@ class Reading:
     def outliers(
         self, audit_id: str, *, label: str | None = None, split: str | None = None, offset: int = 0, limit: int = 50
     ) -> list[dict[str, Any]]:
-        """Rows of the table ``outliers``, worst first, of one label or split if asked."""
+        """Rows of the table ``outliers``, worst first, of one label or split if asked.
+
+        Raises
+        ------
+        UnknownIdError
+            Of a comparison, which ranks none.
+        """
+        if self._done(SubjectKind.AUDIT, audit_id).kind == "comparison":
+            raise UnknownIdError("ranking of outliers in the comparison", audit_id)
         table = self.table(audit_id, "outliers")
         wanted = {"label": label, "split": split}
         if any(value is not None for value in wanted.values()):

@@ -158,6 +158,12 @@ def test_a_comparison_reads_both_datasets_by_their_own_names(service: Service, p
     assert set(service.table(audit.id, "images")["dataset"].to_pylist()) == {"set", "set (2)"}
 
 
+def test_a_comparison_says_that_it_ranks_no_outliers(service: Service, pictures: Path) -> None:
+    audit = _audit(service, pictures, pictures)
+    with pytest.raises(UnknownIdError, match="no ranking of outliers in the comparison"):
+        service.outliers(audit.id)
+
+
 def test_a_cancelled_audit_has_no_report_and_is_taken_up_by_asking_again(
     service: Service, pictures: Path, tmp_path: Path
 ) -> None:
