@@ -36,6 +36,7 @@ def zip_bytes() -> bytes:
         (tar_bytes("w:bz2"), ".tar.bz2"),
         (tar_bytes("w:xz"), ".tar.xz"),
     ],
+    ids=["zip", "tar", "gzip", "bzip2", "xz"],
 )
 def test_an_archive_is_known_by_its_bytes(tmp_path: Path, data: bytes, ending: str) -> None:
     (tmp_path / "upload.jpg").write_bytes(data)
