@@ -19,6 +19,8 @@ from storage.settings import Settings
 from storage.sources.shards import cut_shards, usable
 from workers.engine import Stages, Waiting
 from workers.steps.params import (
+    SEAL_VERSION,
+    SHARD_VERSION,
     AnalyseParams,
     EmbedParams,
     ReportParams,
@@ -28,9 +30,6 @@ from workers.steps.params import (
     ShardRef,
     ViewRef,
 )
-
-SHARD_VERSION = 1
-"""Goes up whenever the same pictures and extractor can give another shard artefact."""
 
 STAGES = {
     SubjectKind.DATASET: Stages(("scan",)),
@@ -164,6 +163,7 @@ class StepPlanner:
             "neighbours": self.settings.neighbours,
             "max_pixels": self.settings.max_pixels,
             "vectors": self.settings.vector_dtype,
+            "versions": [SHARD_VERSION, SEAL_VERSION],
         }
         row = queries.get_or_create(
             tx, SubjectKind.EMBEDDING_SET, fingerprint("embedding-set", values | made_with), values

@@ -17,6 +17,7 @@ from audit.analyses.base import Analysis, Computed, Config, Need, Result, regist
 from audit.maths import isolation, mixture, pairs, permutation
 from audit.maths.intervals import newcombe, wilson
 from audit.maths.neighbours import search
+from audit.maths.rows import image_rows
 from audit.model import DatasetView
 from audit.report import Block, Column, Finding, ImagesBlock, Metric, Picture, Section, Severity, TableBlock
 from audit.shown import counted, picture
@@ -205,7 +206,6 @@ def _farthest(sample: pairs.Sample, distance: pairs.Float64, n: int) -> tuple[Pi
 
 def _rows(sample: pairs.Sample, distance: pairs.Float64, percentile: pairs.Float64, clusters: pairs.Int64) -> pa.Table:
     order = np.lexsort((sample.rows, -distance))
-    images = sample.view.images.take(pa.array(sample.rows[order]))
     columns = {
         "dataset": [sample.view.name] * len(order),
         "distance": distance[order],
@@ -213,8 +213,7 @@ def _rows(sample: pairs.Sample, distance: pairs.Float64, percentile: pairs.Float
         "rank": np.arange(1, len(order) + 1),
         "cluster": clusters[order],
     }
-    arrays = [pa.array(columns[f.name], f.type) if f.name in columns else images.column(f.name) for f in TABLE_SCHEMA]
-    return pa.table(arrays, schema=TABLE_SCHEMA)
+    return image_rows(sample.view.images, sample.rows[order], columns, TABLE_SCHEMA)
 
 
 def _different(result: DifferencesResult) -> tuple[Kind, ...]:

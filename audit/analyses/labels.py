@@ -17,7 +17,7 @@ from pydantic import Field
 from audit.analyses.base import Analysis, Computed, Config, Need, Result, register
 from audit.maths import label_scores
 from audit.maths.intervals import wilson
-from audit.maths.rows import arrange, bursts
+from audit.maths.rows import arrange, bursts, image_rows
 from audit.model import DatasetView
 from audit.report import Block, Finding, ImagesBlock, Metric, Picture, Section, Severity, TextBlock
 from audit.shown import counted, histogram, histogram_chart, picture
@@ -214,12 +214,7 @@ def _rows(view: DatasetView, order: Ints, found: _Judgement, names: list[str], c
         "p_label": found.p_label[order],
         "p_suggested": np.where(agrees, found.p_label, found.p_other)[order],
     }
-    images = view.images.take(pa.array(order))
-    arrays = [
-        pa.array(columns[f.name], f.type, from_pandas=True) if f.name in columns else images.column(f.name)
-        for f in TABLE_SCHEMA
-    ]
-    return pa.table(arrays, schema=TABLE_SCHEMA)
+    return image_rows(view.images, order, columns, TABLE_SCHEMA)
 
 
 def _witnesses(view: DatasetView, row: int, classes: Ints, found: _Judgement) -> tuple[Picture, ...]:

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from audit.analyses.base import Analysis, Computed, Config, Need, Result, register
 from audit.maths import isolation, tails
-from audit.maths.rows import arrange, bursts
+from audit.maths.rows import arrange, bursts, image_rows
 from audit.model import DatasetView, Neighbours
 from audit.report import Block, Finding, ImagesBlock, Metric, Picture, Section, Severity
 from audit.shown import counted, histogram, histogram_chart, picture
@@ -189,12 +189,7 @@ def _rows(view: DatasetView, order: Ints, s: _Scores) -> pa.Table:
         "class_score": s.class_score[order],
         "class_expected": s.class_expected[order],
     }
-    images = view.images.take(pa.array(order))
-    arrays = [
-        pa.array(columns[f.name], f.type, from_pandas=True) if f.name in columns else images.column(f.name)
-        for f in TABLE_SCHEMA
-    ]
-    return pa.table(arrays, schema=TABLE_SCHEMA)
+    return image_rows(view.images, order, columns, TABLE_SCHEMA)
 
 
 def _beside(view: DatasetView, row: int, score: float) -> tuple[Picture, ...]:

@@ -89,6 +89,9 @@ SPLITS_SCHEMA = pa.schema(
     [("image_id", pa.string()), ("path", pa.string()), ("state", pa.string()), ("n_uncommon", pa.int32())]
 )
 
+_COLUMNS = ("image_id", "path", "label", "group")
+"""What is read of an image besides its metadata."""
+
 _Row = dict[str, Any]
 
 
@@ -106,7 +109,8 @@ def compute(views: Sequence[DatasetView], config: SettingsConfig, rng: np.random
 
 def _labelled(view: DatasetView) -> DatasetView:
     keep = np.flatnonzero(np.array([label is not None for label in view.column("label")], bool))
-    images = view.images.take(pa.array(keep))
+    wanted = [c for c in view.images.column_names if c in _COLUMNS or c.startswith(META_PREFIX)]
+    images = view.images.select(wanted).take(pa.array(keep))
     return DatasetView(view.name, view.fingerprint, images.sort_by("image_id"), view.excluded)
 
 

@@ -21,7 +21,6 @@ from audit.duplicates.looks import (
     TRANSPOSED,
     WINDOWS,
     Looks,
-    flat,
     frequencies,
     orient_frequencies,
 )
@@ -63,16 +62,16 @@ def propose(left: Looks, right: Looks | None, *, k: int, floor: float, turned: b
     turned : bool
         Also look for copies turned by quarter turns or flipped upside down.
     """
-    queries = {window: frequencies(left.luma, window) for window in WINDOWS}
-    others = queries if right is None else {window: frequencies(right.luma, window) for window in WINDOWS}
+    queries = {window: frequencies(left, window) for window in WINDOWS}
+    others = queries if right is None else {window: frequencies(right, window) for window in WINDOWS}
     extra = 1 if right is None else 0
 
     def search(job: tuple[str, int]) -> Int64:
         window, orientation = job
         source = MIRROR_WINDOW.get(window, window) if orientation == MIRRORED else window
-        laid = flat(orient_frequencies(others[source], orientation))
+        laid = orient_frequencies(others[source], orientation)
         most = {AS_IS: k + extra, MIRRORED: k}.get(orientation, 1)
-        i, j, _ = close_pairs(flat(queries[window]), laid, k=most, floor=floor)
+        i, j, _ = close_pairs(queries[window], laid, k=most, floor=floor)
         return np.stack([i, j, np.full(len(i), orientation)], axis=1)
 
     jobs = [(window, orientation) for window in WINDOWS for orientation in (AS_IS, MIRRORED)]

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from audit.analyses.base import Config
 from audit.duplicates.candidates import Candidates, propose, tidy
-from audit.duplicates.looks import AS_IS, MIRRORED, Looks, join_looks, read_looks
+from audit.duplicates.looks import AS_IS, MIRRORED, Looks, read_looks
 from audit.duplicates.second_look import look_again
 from audit.maths.evalue import Tail, fit_tail
 from audit.model import DatasetView, Neighbours
@@ -123,7 +123,7 @@ def _find_between(reference: DatasetView, candidate: DatasetView, config: NearCo
     columns = ["image_id", "content_hash", "pixel_hash", "width", "height"]
     images = pa.concat_tables([view.images.select(columns) for view in (reference, candidate)])
     node, first = distinct(images)
-    looks = join_looks(read_looks(reference.images), read_looks(candidate.images)).take(first)
+    looks = read_looks(reference.images, candidate.images).take(first)
     sides = [np.unique(node[: len(reference)]), np.unique(node[len(reference) :])]
     if not all(len(side) for side in sides):
         return _verified(tidy(np.empty((0, 3), np.int64), within=True), node, first, looks)

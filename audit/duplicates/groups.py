@@ -61,7 +61,8 @@ def group_of(images: pa.Table, nodes: list[list[int]]) -> Group:
 
 def node_worth(images: pa.Table, found: Pairs) -> Int64:
     """Rank of each distinct picture for being kept: pixels, then bytes, then path; greater is better."""
-    at = images.take(found.first)
+    wanted = [name for name in ("width", "height", "n_bytes", "path") if name in images.column_names]
+    at = images.select(wanted).take(found.first)
     area = np.array([(w or 0) * (h or 0) for w, h in zip(_list(at, "width"), _list(at, "height"), strict=True)])
     size = np.array([n or 0 for n in _list(at, "n_bytes")])
     by_path = np.argsort(np.argsort(np.array(_list(at, "path"), dtype=np.str_), kind="stable"), kind="stable")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from audit.pictures.hashes import CHROMA_SIDE, LUMA_SIDE
+from audit.pictures.hashes import CHROMA_SIDE, LUMA_SIDE, look_bytes
 
 Float32 = npt.NDArray[np.float32]
 UInt8 = npt.NDArray[np.uint8]
@@ -62,44 +63,67 @@ _BLOCK = 4096
 
 @dataclass(frozen=True)
 class Looks:
-    """The second looks of n pictures.
+    """The second looks of n pictures: which rows of the stored thumbnails they are, and nothing copied.
 
     Attributes
     ----------
-    luma : uint8 (n, 48, 48)
-    chroma : uint8 (n, 2, 8, 8)
+    stored : tuple of (uint8 (m, 2304), uint8 (m, 128))
+        Luma and chroma of every image of each dataset, usually memory maps.
+    rows : int64 (n,)
+        Row of each picture, counted through all datasets.
     short : float32 (n,)
         Shorter side of the picture itself, in pixels.
     """
 
-    luma: UInt8
-    chroma: UInt8
+    stored: tuple[tuple[UInt8, UInt8], ...]
+    rows: Int64
     short: Float32
 
     def __len__(self) -> int:
-        return len(self.luma)
+        return len(self.rows)
 
-    def take(self, rows: Int64) -> Looks:
-        """The looks of some rows, in that order."""
-        return Looks(self.luma[rows], self.chroma[rows], self.short[rows])
+    def luma(self, which: Int64 | slice) -> UInt8:
+        """Luma of some of the pictures, uint8 (k, 48, 48)."""
+        return self._read(0, which).reshape(-1, LUMA_SIDE, LUMA_SIDE)
+
+    def chroma(self, which: Int64 | slice) -> UInt8:
+        """Chroma of some of the pictures, uint8 (k, 2, 8, 8)."""
+        return self._read(1, which).reshape(-1, 2, CHROMA_SIDE, CHROMA_SIDE)
+
+    def mean_luma(self) -> npt.NDArray[np.float64]:
+        """Mean luma of every picture, float64 (n,), 0..255."""
+        blocks = (self._read(0, block).mean(axis=1) for block in self.blocks())
+        return np.concatenate([np.zeros(0), *blocks])
+
+    def blocks(self) -> Iterator[slice]:
+        """Consecutive slices of the pictures, of a size that memory does not notice."""
+        return (slice(start, start + _BLOCK) for start in range(0, len(self), _BLOCK))
+
+    def take(self, which: Int64) -> Looks:
+        """The looks of some of the pictures, in that order."""
+        return Looks(self.stored, self.rows[which], self.short[which])
+
+    def _read(self, kind: int, which: Int64 | slice) -> UInt8:
+        rows = self.rows[which]
+        found = np.empty((len(rows), self.stored[0][kind].shape[1]), dtype=np.uint8)
+        start = 0
+        for part in self.stored:
+            here = (rows >= start) & (rows < start + len(part[kind]))
+            found[here] = part[kind][rows[here] - start]
+            start += len(part[kind])
+        return found
 
 
-def read_looks(images: pa.Table) -> Looks:
-    """Unpack the columns of :data:`audit.pictures.hashes.HASH_SCHEMA` of an images table."""
-    width, height = (np.asarray(images.column(name), dtype=np.float32) for name in ("width", "height"))
+def read_looks(*images: pa.Table) -> Looks:
+    """The looks of one or more datasets after each other, from tables with the columns of
+    :data:`audit.pictures.hashes.HASH_SCHEMA`."""
+    short = [
+        np.minimum(*(np.asarray(one.column(side), dtype=np.float32) for side in ("width", "height"))) for one in images
+    ]
     return Looks(
-        luma=_unpack(images, "look_luma", LUMA_SIDE**2).reshape(-1, LUMA_SIDE, LUMA_SIDE),
-        chroma=_unpack(images, "look_chroma", 2 * CHROMA_SIDE**2).reshape(-1, 2, CHROMA_SIDE, CHROMA_SIDE),
-        short=np.minimum(width, height),
-    )
-
-
-def join_looks(first: Looks, second: Looks) -> Looks:
-    """The looks of one dataset followed by those of another."""
-    return Looks(
-        np.concatenate([first.luma, second.luma]),
-        np.concatenate([first.chroma, second.chroma]),
-        np.concatenate([first.short, second.short]),
+        stored=tuple((look_bytes(one.column("look_luma")), look_bytes(one.column("look_chroma"))) for one in images),
+        rows=np.arange(sum(one.num_rows for one in images)),
+        short=np.concatenate(short),
     )
 
 
@@ -119,7 +143,7 @@ def orient(pictures: npt.NDArray[np.generic], orientation: int) -> npt.NDArray[n
     return pictures
 
 
-def frequencies(luma: UInt8, window: str) -> Float32:
+def frequencies(looks: Looks, window: str) -> Float32:
     """Low frequencies of one window of every thumbnail.
 
     The entries c(u, v), 0 < u + v <= m, of the orthonormal DCT-II of the window, each times sqrt(u + v) so that the
@@ -128,51 +152,50 @@ def frequencies(luma: UInt8, window: str) -> Float32:
 
     Parameters
     ----------
-    luma : uint8 (n, 48, 48)
+    looks : Looks, of n pictures
     window : str
         A key of :data:`WINDOWS`.
 
     Returns
     -------
-    float32 (n, m, m), rows down then across, of norm 1
+    float32 (n, d), of norm 1, entries in the order of :func:`places`
         Zero where a picture has next to no contrast.
 
     Source: C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010 (DCT hash, here
     without its quantisation).
     """
     top, left, side, m = WINDOWS[window]
-    u = np.add.outer(np.arange(m), np.arange(m))
-    weight = np.where(u <= m, np.sqrt(u), 0).astype(np.float32)
+    u, v = places(m)
+    weight = np.sqrt(u + v).astype(np.float32)
     bell = _bell(side) if window == "centre" else None
-    grid = np.empty((len(luma), m, m), dtype=np.float32)
+    found = np.empty((len(looks), len(u)), dtype=np.float32)
     basis = _cosines(side, m)
-    for start in range(0, len(luma), _BLOCK):
-        patch = luma[start : start + _BLOCK, top : top + side, left : left + side].astype(np.float32)
+    for block in looks.blocks():
+        patch = looks.luma(block)[:, top : top + side, left : left + side].astype(np.float32)
         if bell is not None:
             patch = (patch - (patch * bell).sum(axis=(1, 2), keepdims=True) / bell.sum()) * bell
-        grid[start : start + _BLOCK] = basis @ patch @ basis.T * weight
-    length = np.sqrt(np.square(grid).sum(axis=(1, 2), keepdims=True))
-    unit: Float32 = np.where(length > side / 10, grid / np.maximum(length, 1e-6), 0).astype(np.float32)
-    return unit
+        entries = (basis @ patch @ basis.T)[:, u, v] * weight
+        length = np.sqrt(np.square(entries).sum(axis=1, keepdims=True))
+        found[block] = np.where(length > side / 10, entries / np.maximum(length, 1e-6), 0)
+    return found
 
 
-def orient_frequencies(grid: Float32, orientation: int) -> Float32:
-    """The frequencies of pictures laid another way, from those as they are: float32 (n, m, m)."""
-    across, down = _ODD[orientation]
-    sign = np.where(np.arange(grid.shape[-1]) % 2, -1, 1).astype(np.float32)
-    laid = np.swapaxes(grid, 1, 2) if orientation in SIDEWAYS else grid
-    if across:
-        laid = laid * sign
-    if down:
-        laid = laid * sign[:, None]
-    return np.asarray(laid, dtype=np.float32)
+def places(m: int) -> tuple[Int64, Int64]:
+    """Frequencies down and across, int64 (d,) each, 0 < u + v <= m, rows down then across."""
+    total = np.add.outer(np.arange(m), np.arange(m))
+    down, across = np.nonzero((total > 0) & (total <= m))
+    return down, across
 
 
-def flat(grid: Float32) -> Float32:
-    """Frequencies (n, m, m) as rows (n, d) of those in use."""
-    m = grid.shape[-1]
-    u = np.add.outer(np.arange(m), np.arange(m))
-    return np.ascontiguousarray(grid[:, (u > 0) & (u <= m)])
+def orient_frequencies(entries: Float32, orientation: int) -> Float32:
+    """The frequencies of pictures laid another way, from those as they are: float32 (n, d)."""
+    m = next(m for _, _, _, m in WINDOWS.values() if len(places(m)[0]) == entries.shape[1])
+    down, across = places(m)
+    odd_across, odd_down = _ODD[orientation]
+    sign = np.where(odd_across & (across % 2 == 1), -1, 1) * np.where(odd_down & (down % 2 == 1), -1, 1)
+    source = np.lexsort((down, across)) if orientation in SIDEWAYS else np.arange(len(down))
+    laid: Float32 = entries[:, source] * sign.astype(np.float32)
+    return laid
 
 
 def _cosines(side: int, m: int) -> Float32:
@@ -187,12 +210,3 @@ def _bell(side: int) -> Float32:
     hann = np.hanning(side + 2)[1:-1]
     bell: Float32 = (np.outer(hann, hann) ** 0.7).astype(np.float32)
     return bell
-
-
-def _unpack(images: pa.Table, name: str, width: int) -> UInt8:
-    chunks = [
-        np.frombuffer(chunk.buffers()[1], dtype=np.uint8)[chunk.offset * width : (chunk.offset + len(chunk)) * width]
-        for chunk in images.column(name).chunks
-        if len(chunk)
-    ]
-    return np.concatenate(chunks).reshape(-1, width) if chunks else np.empty((0, width), dtype=np.uint8)

@@ -108,15 +108,15 @@ def _look_block(
     left: Looks, right: Looks, pairs: Int64, orientation: npt.NDArray[np.int8], rows: Int64
 ) -> tuple[Int64, Float32, Float32, Float32]:
     codes = orientation[rows]
-    first = left.luma[pairs[rows, 0]].astype(np.float32)
-    second = _laid(right.luma[pairs[rows, 1]], codes)
+    first = left.luma(pairs[rows, 0]).astype(np.float32)
+    second = _laid(right.luma(pairs[rows, 1]), codes)
     alive, warp = _align(first, second)
     chosen = pairs[rows[alive]]
     small = np.minimum(left.short[chosen[:, 0]], right.short[chosen[:, 1]]) < _SMALL_SIDE
     likeness, covered = np.empty(len(alive), np.float32), np.empty(len(alive), np.float32)
     for which, sigma in ((small, _SMALL_SIGMA), (~small, _FINE_SIGMA)):
         likeness[which], covered[which] = _compare(first[alive[which]], second[alive[which]], warp[which], sigma)
-    colour = _colour_difference(left.chroma[chosen[:, 0]], _laid(right.chroma[chosen[:, 1]], codes[alive]))
+    colour = _colour_difference(left.chroma(chosen[:, 0]), _laid(right.chroma(chosen[:, 1]), codes[alive]))
     distance = likeness * (1 + np.maximum(colour - COLOUR_SLACK, 0) / COLOUR_SLACK)
     distance = distance * np.where(np.isin(codes[alive], TURNED), TURNED_FACTOR, 1)
     return alive, np.minimum(distance, REJECTED).astype(np.float32), covered, warp

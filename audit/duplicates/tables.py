@@ -59,7 +59,7 @@ class PairWords:
         self._found = found
         self._at = {(int(a), int(b)): number for number, (a, b) in enumerate(found.pairs)}
         self._sizes = list(zip(images.column("width").to_pylist(), images.column("height").to_pylist(), strict=True))
-        self._mean = found.looks.luma.mean(axis=(1, 2))
+        self._mean = found.looks.mean_luma()
 
     def between(self, row: int, other: int) -> tuple[str, float | None, float | None]:
         """How ``other`` was made from ``row``, their distance and E-value; nulls for a pair nobody proposed."""

@@ -7,6 +7,8 @@ and linear graph algorithms", SIAM J. Comput. 1 (1972).
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -100,6 +102,27 @@ def sample_bursts(names: Int64, n_rows: int, rng: np.random.Generator) -> Int64:
     order = rng.permutation(len(unique))
     kept = order[np.cumsum(sizes[order]) <= n_rows]
     return np.flatnonzero(np.isin(names, unique[kept]))
+
+
+def image_rows(images: pa.Table, rows: Int64, columns: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
+    """A table in ``schema`` with a row per image: what was computed, and the rest from the images themselves.
+
+    Parameters
+    ----------
+    images : pyarrow.Table
+        May be a memory map: only the columns that are wanted are read.
+    rows : int64 (m,)
+        Which images, in the order of the result.
+    columns : mapping of name to m values
+    """
+    taken = images.select([name for name in schema.names if name not in columns]).take(pa.array(rows))
+    arrays = [
+        pa.array(columns[field.name], field.type, from_pandas=True)
+        if field.name in columns
+        else taken.column(field.name)
+        for field in schema
+    ]
+    return pa.table(arrays, schema=schema)
 
 
 def _take_embeddings(embeddings: Embeddings, order: Int64) -> Embeddings:

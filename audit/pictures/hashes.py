@@ -96,5 +96,18 @@ def pixel_hash(rgb: npt.NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
+def look_bytes(column: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
+    """A column of :data:`LOOKS` as uint8 (n, width); what lies in one chunk is not copied."""
+    width = column.type.byte_width
+    chunks = [
+        np.frombuffer(chunk.buffers()[1], dtype=np.uint8)[chunk.offset * width : (chunk.offset + len(chunk)) * width]
+        for chunk in column.chunks
+        if len(chunk)
+    ]
+    if not chunks:
+        return np.empty((0, width), dtype=np.uint8)
+    return (chunks[0] if len(chunks) == 1 else np.concatenate(chunks)).reshape(-1, width)
+
+
 def _bytes(values: npt.NDArray[np.float32]) -> bytes:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8).tobytes()

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -210,6 +212,26 @@ def test_an_empty_folder_gives_a_report_that_says_so(service: Service, tmp_path:
     audit = _audit(service, folder)
     assert (audit.status, audit.error) == (Status.DONE, "")
     assert service.report_json(audit.id).datasets[0].n_inputs == 0
+
+
+def test_pictures_inside_parquet_in_any_order_get_the_vectors_of_their_files(
+    service: Service, pictures: Path, done: Audit, tmp_path: Path
+) -> None:
+    files = sorted(pictures.rglob("0*.png"))[::-1]
+    rows = [{"image": {"bytes": path.read_bytes(), "path": path.name}} for path in files]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "set.parquet")
+    inside = _audit(service, tmp_path / "set.parquet")
+    of_files, of_rows = (_vectors_by_name(service, audit) for audit in (done, inside))
+    shared = sorted(of_files.keys() & of_rows.keys())
+    assert len(shared) > N // 2
+    # Batches differ, and so may the last bit.
+    np.testing.assert_allclose([of_rows[n] for n in shared], [of_files[n] for n in shared], atol=1e-6)
+
+
+def _vectors_by_name(service: Service, audit: Audit) -> dict[str, list[float]]:
+    table = pq.read_table(service.report_file(audit.id, "tables/embeddings.parquet"))
+    names = [path.rpartition("/")[2] for path in table.column("path").to_pylist()]
+    return dict(zip(names, table.column("embedding").to_pylist(), strict=True))
 
 
 def test_added_pictures_embed_only_the_shards_around_them_and_change_nothing_else(tmp_path: Path) -> None:

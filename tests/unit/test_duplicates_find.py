@@ -12,7 +12,7 @@ from audit.duplicates.bursts import bursts
 from audit.duplicates.find import NearConfig, find_between, find_within
 from audit.duplicates.groups import make_groups
 from audit.duplicates.how import what_was_done
-from audit.duplicates.looks import AS_IS, MIRRORED, WINDOWS, frequencies, orient, orient_frequencies
+from audit.duplicates.looks import AS_IS, MIRRORED, WINDOWS, Looks, frequencies, orient, orient_frequencies, read_looks
 from audit.maths.alignment import identity
 from audit.model import Neighbours
 from audit.report import Severity
@@ -230,19 +230,36 @@ def test_bursts_of_nothing_are_nothing():
     assert bursts(dataset([])).tolist() == []
 
 
+def grey_looks(luma):
+    """Looks without colour."""
+    n = len(luma)
+    grey = np.full((n, 128), 128, np.uint8)
+    return Looks(((luma.reshape(n, -1), grey),), np.arange(n), np.full(n, 48, np.float32))
+
+
 @pytest.mark.parametrize("orientation", range(8))
 @pytest.mark.parametrize("window", ["whole", "centre"])
 def test_frequencies_of_a_turned_picture_follow_from_those_of_the_picture(window, orientation):
     luma = np.random.default_rng(0).integers(0, 256, (3, 48, 48), dtype=np.uint8)
     turned = np.ascontiguousarray(orient(luma, orientation))
-    expected = orient_frequencies(frequencies(luma, window), orientation)
-    np.testing.assert_allclose(frequencies(turned, window), expected, atol=1e-5)
+    expected = orient_frequencies(frequencies(grey_looks(luma), window), orientation)
+    np.testing.assert_allclose(frequencies(grey_looks(turned), window), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("window", WINDOWS)
 def test_frequencies_do_not_change_with_brightness_or_contrast(window):
     luma = np.random.default_rng(1).integers(0, 100, (2, 48, 48), dtype=np.uint8)
-    np.testing.assert_allclose(frequencies(luma, window), frequencies(luma * 2 + 30, window), atol=1e-5)
+    one, other = grey_looks(luma), grey_looks(luma * 2 + 30)
+    np.testing.assert_allclose(frequencies(one, window), frequencies(other, window), atol=1e-5)
+
+
+def test_looks_of_two_datasets_are_read_by_row_without_being_joined():
+    old, new = dataset(scenes(3), "old"), dataset(scenes(2, 7), "new")
+    both = read_looks(old.images, new.images)
+    assert len(both) == 5
+    alone = np.concatenate([read_looks(view.images).luma(slice(None)) for view in (old, new)])
+    np.testing.assert_array_equal(both.take(np.array([4, 0, 3])).luma(slice(None)), alone[[4, 0, 3]])
+    np.testing.assert_allclose(both.mean_luma(), alone.mean(axis=(1, 2)))
 
 
 def test_words_name_the_change():

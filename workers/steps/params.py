@@ -6,6 +6,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+SHARD_VERSION = 1
+"""Goes up whenever the same pictures and extractor can give another shard artefact."""
+
+SEAL_VERSION = 3
+"""Goes up whenever the same shards can give another embedding set."""
+
 
 class _Params(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)

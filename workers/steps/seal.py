@@ -1,7 +1,8 @@
 """Seal: the shards of a dataset, each verified, become one embedding set with its neighbours and index.
 
-The matrix of vectors and the looks are files that are written block by block and read through memory maps; of the
-row tables one copy is held in memory.
+The rows of a set are in canonical order, by raw path bytes, whatever order the source gives them in: no analysis has
+to sort them, and so none has to copy them. The matrix of vectors and the looks are files that are written block by
+block and read through memory maps; of the row tables one copy is held in memory.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from audit.fingerprint import fingerprint
 from audit.maths.graph import EXACT_LIMIT
 from audit.maths.neighbours import nearest
 from audit.model import OK
-from audit.pictures.hashes import LOOKS
+from audit.pictures.hashes import LOOKS, look_bytes
 from audit.pictures.statistics import PICTURE_SCHEMA
 from storage.artefacts import Artefact
 from storage.indexes import write_index
@@ -27,14 +28,11 @@ from storage.parquet import mapped_table_writer, vectors_numpy, write_table
 from storage.records import Outcome
 from workers.context import StepContext
 from workers.steps.embed import SHARD_SCHEMA, unit_vectors
-from workers.steps.params import SealParams
+from workers.steps.params import SEAL_VERSION, SealParams
 from workers.steps.scan import count_status
 
 INDEX = "index.faiss"
 """Written only where searching is not exact; below that the vectors themselves are searched, through their map."""
-
-SEAL_VERSION = 2
-"""Goes up whenever the same shards can give another embedding set."""
 
 
 def run(context: StepContext) -> Outcome:
@@ -82,9 +80,10 @@ def _files(context: StepContext, params: SealParams, shards: list[Artefact], fol
     """Write every file of the set."""
     slim = [name for name in SHARD_SCHEMA.names if name not in LOOKS]
     images = joined(context.runtime.scan(params.scan), [shard.table("rows.parquet", slim) for shard in shards])
+    images, place = canonical(images)
     extractor = context.runtime.extractor(params.extractor)
-    n = count_status(images)["n_ok"]
-    vectors = _write_vectors(folder / "vectors.npy", n, extractor.spec.dimension, shards, context)
+    n = len(place)
+    vectors = _write_vectors(folder / "vectors.npy", place, extractor.spec.dimension, shards, context)
     with context.runtime.single_threaded():
         table = nearest(vectors, params.neighbours, threads=context.runtime.settings.threads)
     np.save(folder / "neighbour-indices.npy", table.indices, allow_pickle=False)
@@ -95,7 +94,7 @@ def _files(context: StepContext, params: SealParams, shards: list[Artefact], fol
     empty = DnaCounter(extractor.ranges, params.extractor_fingerprint).dna()
     dna = merge([empty, *(Dna.from_table(shard.table("dna.parquet")) for shard in shards)])
     write_table(images, folder / "images.parquet")
-    write_usable(images.filter(pc.equal(images.column("status"), OK)), shards, folder / "usable.arrow")
+    write_usable(images.filter(pc.equal(images.column("status"), OK)), place, shards, folder / "usable.arrow")
     write_table(dna.to_table(), folder / "dna.parquet")
     return {path.name: path for path in sorted(folder.iterdir())}
 
@@ -124,7 +123,7 @@ def joined(scan: pa.Table, shards: list[pa.Table]) -> pa.Table:
     taken = pa.array(where, mask=where < 0)
     for column in ("status", "reason", "detail"):
         found = pa.nulls(scan.num_rows, pa.string()) if rows is None else rows.column(column).take(taken)
-        merged = pc.if_else(pa.array(embedded), found, scan.column(column))
+        merged = pc.if_else(pa.array(embedded), pc.coalesce(found, scan.column(column)), scan.column(column))
         scan = scan.set_column(scan.schema.get_field_index(column), scan.schema.field(column), merged)
     for field in PICTURE_SCHEMA:
         if field.name in LOOKS:
@@ -134,35 +133,64 @@ def joined(scan: pa.Table, shards: list[pa.Table]) -> pa.Table:
     return scan.combine_chunks()
 
 
-def write_usable(images: pa.Table, shards: list[Artefact], path: Path) -> None:
-    """Write the usable images with their looks, shard by shard, as a file that is read through a memory map."""
-    looks = [PICTURE_SCHEMA.field(name) for name in LOOKS]
-    schema = images.schema.remove_metadata()
-    for field in looks:
-        schema = schema.append(field)
-    start = 0
-    with mapped_table_writer(path, schema) as write:
+def canonical(images: pa.Table) -> tuple[pa.Table, npt.NDArray[np.int64]]:
+    """Rows in the order of their raw path bytes, equal ones as they came.
+
+    Returns
+    -------
+    images : the sorted table
+    place : int64 (n,)
+        Where each usable row, in the order that was given, lies among the usable rows of the sorted table.
+    """
+    order = pc.sort_indices(images.column("path_bytes")).to_numpy().astype(np.int64)
+    usable = pc.equal(images.column("status"), OK).to_numpy(zero_copy_only=False)[order]
+    number = np.cumsum(usable) - 1
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.where(usable, number, -1)
+    if not np.array_equal(order, np.arange(len(order))):
+        images = images.take(pa.array(order)).combine_chunks()
+    return images, place[place >= 0]
+
+
+def write_usable(images: pa.Table, place: npt.NDArray[np.int64], shards: list[Artefact], path: Path) -> None:
+    """Write the usable images with their looks as one record batch of a file that is read through a memory map.
+
+    The looks go through scratch files beside it, shard by shard, so that they are never in memory together.
+    """
+    table = images.replace_schema_metadata(None).combine_chunks()
+    scratch = {name: path.with_name(f".{name}") for name in LOOKS}
+    widths = {name: PICTURE_SCHEMA.field(name).type.byte_width for name in LOOKS}
+    if len(place):
+        columns = {name: np.memmap(scratch[name], np.uint8, "w+", shape=(len(place), widths[name])) for name in LOOKS}
+        end = 0
         for shard in shards:
             rows = shard.table("rows.parquet", ["status", *LOOKS])
             rows = rows.filter(pc.equal(rows.column("status"), OK))
-            table = images.slice(start, rows.num_rows)
-            for field in looks:
-                table = table.append_column(field, rows.column(field.name))
-            write(table.cast(schema).combine_chunks().to_batches())
-            start += rows.num_rows
+            for name, column in columns.items():
+                column[place[end : end + rows.num_rows]] = look_bytes(rows.column(name))
+            end += rows.num_rows
+    for name in LOOKS:
+        values = pa.py_buffer(columns[name]) if len(place) else pa.py_buffer(b"")
+        array = pa.Array.from_buffers(pa.binary(widths[name]), len(place), [None, values])
+        table = table.append_column(PICTURE_SCHEMA.field(name), array)
+    with mapped_table_writer(path, table.schema) as write:
+        write(table.to_batches())
+    for leftover in scratch.values():
+        leftover.unlink(missing_ok=True)
 
 
 def _write_vectors(
-    path: Path, n: int, dimension: int, shards: list[Artefact], context: StepContext
+    path: Path, place: npt.NDArray[np.int64], dimension: int, shards: list[Artefact], context: StepContext
 ) -> npt.NDArray[np.float32]:
-    """Write the vectors of all shards one after the other and map the file."""
+    """Write the vectors of all shards, each where it belongs, and map the file."""
+    n = len(place)
     if n == 0:
         np.save(path, np.zeros((0, dimension), np.float32), allow_pickle=False)
         return np.zeros((0, dimension), np.float32)
     matrix = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(n, dimension))
     end = 0
     for block in _vector_blocks(shards):
-        matrix[end : end + len(block)] = block
+        matrix[place[end : end + len(block)]] = block
         end += len(block)
         context.check()
     if end != n:
