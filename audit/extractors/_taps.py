@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from audit.extractors._torch import to_numpy
+
 if TYPE_CHECKING:
     import torch
 
@@ -29,7 +31,7 @@ class Tap:
 
 
 class Taps:
-    """Hooks on an image tower; what they catch belongs to the thread that runs it.
+    """An image tower with hooks; what they catch belongs to the thread that runs it.
 
     Parameters
     ----------
@@ -43,6 +45,7 @@ class Taps:
     """
 
     def __init__(self, visual: Any) -> None:
+        self._visual = visual
         self._caught = threading.local()
         for tap in _taps(visual):
             tap.module.register_forward_hook(self._catch(tap.split))
@@ -51,24 +54,18 @@ class Taps:
         def hook(_module: Any, _inputs: Any, output: Any) -> None:
             layers = getattr(self._caught, "layers", None)
             if layers is not None:
-                layers.update({name: _to_numpy(value) for name, value in split(output).items()})
+                layers.update({name: to_numpy(value.contiguous()) for name, value in split(output).items()})
 
         return hook
 
-    def run(self, visual: Any, pixels: torch.Tensor) -> tuple[Floats, dict[str, Floats]]:
+    def __call__(self, pixels: torch.Tensor) -> tuple[torch.Tensor, dict[str, Floats]]:
         """The tower's embedding (b, d) and every tapped layer (b, positions, channels)."""
         self._caught.layers = {}
         try:
-            output = visual(pixels)
-            embedding = output[0] if isinstance(output, tuple) else output
-            return _to_numpy(embedding), self._caught.layers
+            output = self._visual(pixels)
+            return output[0] if isinstance(output, tuple) else output, self._caught.layers
         finally:
             self._caught.layers = None
-
-
-def _to_numpy(value: torch.Tensor) -> Floats:
-    array: Floats = value.detach().float().cpu().contiguous().numpy()
-    return array
 
 
 def _taps(visual: Any) -> list[Tap]:

@@ -6,30 +6,23 @@ interpolation and normalisation.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from safetensors import SafetensorError
 
-from audit.dna import NeuronRanges
 from audit.errors import ExtractorError, UnknownExtractorError, WeightsUnavailableError
-from audit.extractors import _cards, _torchvision
-from audit.extractors._calibration import calibrate
+from audit.extractors import _cards, _files, _torchvision
+from audit.extractors._network import N_CALIBRATION, Identity, Network, Preprocessing, carded
 from audit.extractors._taps import Taps
-from audit.extractors.base import ExtractorSpec, Features, InputSpec, Layer
+from audit.extractors._torch import TorchRun, device
+from audit.extractors.base import ExtractorSpec, InputSpec
 from audit.fingerprint import fingerprint
 
 VERSION = 1
-N_CALIBRATION = 128
-CALIBRATION_SIDE = 224
-STATEMENT = f"{N_CALIBRATION} drawn scenes of {CALIBRATION_SIDE} px (audit.scenes, seed 0), resized to the input"
-_BATCH = 16
 _FITS = {"shortest": "crop", "squash": "squash", "longest": "pad"}
 
 
@@ -55,65 +48,29 @@ class Weights:
     path: Path
 
     @property
-    def sha256(self) -> str:
-        """Hash of the file; computed again only when its size or time changes."""
-        stat = self.path.stat()
-        return _hash(str(self.path), stat.st_size, stat.st_mtime_ns)
+    def identity(self) -> Identity:
+        """What the extractor is called and made of; where its file lies is no part of that."""
+        sha256, is_file = _files.sha256(self.path), self.pretrained == str(self.path)
+        recipe = {"model": self.model, "weights": sha256, "version": VERSION, "pictures": N_CALIBRATION}
+        return Identity(
+            name=f"openclip:{self.model}" if is_file else self.name,
+            architecture=self.model,
+            weights_sha256=sha256,
+            version=VERSION,
+            key=fingerprint("extractor-card", {**recipe, "name": "" if is_file else self.name}),
+        )
 
 
-class OpenClip:
+class OpenClip(Network):
     """An OpenCLIP image tower on the best device at hand; see :func:`load`."""
 
     def __init__(self, weights: Weights) -> None:
-        self._visual, preprocess = _tower(weights)
-        self._device = _device()
-        self._visual.to(self._device)
-        self._taps = _tapped(weights.name, self._visual)
-        self._mean = np.array(preprocess["mean"], np.float32)
-        self._std = np.array(preprocess["std"], np.float32)
-        self._input = _input(weights.name, preprocess)
-        card = _cards.read(_key(weights))
-        self.spec, self.ranges = card if card else self._calibrated(weights)
-
-    def features(self, batch: npt.NDArray[np.uint8]) -> Features:
-        """Embed uint8 pictures (b, size, size, 3), RGB.
-
-        Raises
-        ------
-        ValueError
-            If the batch has another shape or type.
-        """
-        size = self._input.size
-        if batch.dtype != np.uint8 or batch.shape[1:] != (size, size, 3):
-            raise ValueError(f"this extractor takes uint8 (b, {size}, {size}, 3), got {batch.dtype} {batch.shape}")
-        return self._forward(batch)
-
-    def _forward(self, batch: npt.NDArray[np.uint8]) -> Features:
-        import torch
-
-        torch.set_num_threads(1)
-        pixels = (batch.astype(np.float32) / np.float32(255) - self._mean) / self._std
-        with torch.inference_mode(), torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False):
-            inputs = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous().to(self._device)
-            embedding, layers = self._taps.run(self._visual, inputs)
-        return Features(embedding, layers)
-
-    def _calibrated(self, weights: Weights) -> tuple[ExtractorSpec, NeuronRanges]:
-        pictures = _calibration_pictures(self._input.size)
-        batches = [self._forward(pictures[i : i + _BATCH]) for i in range(0, len(pictures), _BATCH)]
-        ranges = calibrate([batch.layers for batch in batches], STATEMENT)
-        spec = ExtractorSpec(
-            name=weights.name if weights.pretrained != str(weights.path) else f"openclip:{weights.model}",
-            architecture=weights.model,
-            weights_sha256=weights.sha256,
-            input=self._input,
-            dimension=batches[0].embedding.shape[1],
-            layers=tuple(Layer(name=name, n_neurons=v.shape[2]) for name, v in batches[0].layers.items()),
-            ranges_sha256=ranges.sha256,
-            version=VERSION,
-        )
-        _cards.write(_key(weights), spec, ranges)
-        return spec, ranges
+        visual, settings = _tower(weights)
+        chosen = device()
+        visual.to(chosen)
+        run = TorchRun(_tapped(weights.name, visual), chosen)
+        preprocessing = Preprocessing(_input(weights.name, settings), tuple(settings["mean"]), tuple(settings["std"]))
+        super().__init__(preprocessing, run, carded(weights.identity, preprocessing, run))
 
 
 def load(rest: str) -> OpenClip:
@@ -134,7 +91,7 @@ def load(rest: str) -> OpenClip:
 def resolve(rest: str) -> ExtractorSpec:
     """The specification of :func:`load`; only hashes the weights when it was loaded on this machine before."""
     weights = find(rest)
-    card = _cards.read(_key(weights))
+    card = _cards.read(weights.identity.key)
     return card[0] if card else load(rest).spec
 
 
@@ -196,36 +153,6 @@ def _input(name: str, preprocess: dict[str, Any]) -> InputSpec:
     fit: Any = _FITS[preprocess["resize_mode"]]
     resample: Any = "bilinear" if preprocess["interpolation"] == "bilinear" else "bicubic"
     return InputSpec(size=sides.pop(), fit=fit, resample=resample)
-
-
-def _calibration_pictures(size: int) -> npt.NDArray[np.uint8]:
-    """Drawn scenes, always drawn at one size, as input: uint8 (n, size, size, 3)."""
-    from PIL import Image
-
-    from audit.scenes import calibration_pictures
-
-    drawn = calibration_pictures(N_CALIBRATION, CALIBRATION_SIDE, seed=0)
-    return np.stack([np.asarray(Image.fromarray(one).resize((size, size), Image.Resampling.BICUBIC)) for one in drawn])
-
-
-def _key(weights: Weights) -> str:
-    recipe = {"model": weights.model, "weights": weights.sha256, "version": VERSION, "pictures": N_CALIBRATION}
-    named = weights.name if weights.pretrained != str(weights.path) else ""
-    return fingerprint("extractor-card", {**recipe, "name": named})
-
-
-def _device() -> str:
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-@lru_cache(maxsize=64)
-def _hash(path: str, _size: int, _mtime_ns: int) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @lru_cache(maxsize=1)
