@@ -24,7 +24,8 @@ def calibrate(batches: Sequence[Mapping[str, Floats]], statement: str) -> Neuron
     """Ranges of every neuron from the activations on a calibration set.
 
     The range is [q(0.0005), q(0.9995)] widened by 10 % in all, or, if that is narrower than 2 % of the median range
-    of the layer, as wide as that around the same middle. A neuron that never changed is dead.
+    of the layer, as wide as that around the same middle. A neuron that never changed is dead. Positions that are NaN
+    (outlier tokens) do not count.
 
     Parameters
     ----------
@@ -35,16 +36,20 @@ def calibrate(batches: Sequence[Mapping[str, Floats]], statement: str) -> Neuron
     Raises
     ------
     ValueError
-        If there are no batches.
+        If there are no batches, or a layer holds no finite ranges.
     """
     if not batches:
         raise ValueError("calibration needs at least one batch of activations")
-    layers = {name: _layer([batch[name] for batch in batches]) for name in batches[0]}
+    layers = {name: _layer(name, [batch[name] for batch in batches]) for name in batches[0]}
     return NeuronRanges(layers, statement)
 
 
-def _layer(parts: Sequence[Floats]) -> LayerRanges:
+def _layer(name: str, parts: Sequence[Floats]) -> LayerRanges:
     values = np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts])
+    missing = np.isnan(values).any(axis=1)
+    values = values[~missing] if missing.any() else values
+    if not len(values) or not np.isfinite(values).all():
+        raise ValueError(f"the layer {name!r} gives no finite numbers on the calibration pictures")
     dead = values.max(axis=0) == values.min(axis=0)
     q = np.stack([np.quantile(values[:, i], QUANTILES) for i in range(values.shape[1])], axis=1).astype(np.float64)
     middle, half = (q[0] + q[1]) / 2, (q[1] - q[0]) / 2 * (1 + WIDEN)

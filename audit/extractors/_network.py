@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audit.dna import NeuronRanges
+from audit.errors import ExtractorError
 from audit.extractors import _cards
 from audit.extractors._calibration import calibrate
 from audit.extractors.base import ExtractorSpec, Features, InputSpec, Layer
@@ -97,13 +98,22 @@ def forward(preprocessing: Preprocessing, run: Run, batch: npt.NDArray[np.uint8]
 
 
 def carded(identity: Identity, preprocessing: Preprocessing, run: Run) -> tuple[ExtractorSpec, NeuronRanges]:
-    """Specification and ranges from the network's card; without one they are calibrated on drawn scenes and kept."""
+    """Specification and ranges from the network's card; without one they are calibrated on drawn scenes and kept.
+
+    Raises
+    ------
+    ExtractorError
+        If the network gives something else than numbers of the shapes it promised.
+    """
     card = _cards.read(identity.key)
     if card is not None:
         return card
     pictures = _calibration_pictures(preprocessing.input.size)
-    batches = [forward(preprocessing, run, pictures[i : i + _BATCH]) for i in range(0, len(pictures), _BATCH)]
-    ranges = calibrate([batch.layers for batch in batches], STATEMENT)
+    try:
+        batches = [forward(preprocessing, run, pictures[i : i + _BATCH]) for i in range(0, len(pictures), _BATCH)]
+        ranges = calibrate([batch.layers for batch in batches], STATEMENT)
+    except ValueError as error:
+        raise ExtractorError(identity.name, f"{identity.name} cannot be calibrated: {error}") from error
     spec = ExtractorSpec(
         name=identity.name,
         architecture=identity.architecture,

@@ -22,7 +22,8 @@ from audit.extractors._torch import TorchRun, device
 from audit.extractors.base import ExtractorSpec, InputSpec
 from audit.fingerprint import fingerprint
 
-VERSION = 1
+VERSION = 2
+"""2: registers are a layer of their own, and outlier tokens do not count."""
 _FITS = {"shortest": "crop", "squash": "squash", "longest": "pad"}
 
 
