@@ -1,6 +1,6 @@
 """Frozen extractors: pictures in, an embedding and layers of neurons out."""
 
-from audit.extractors.base import Extractor, ExtractorInfo, ExtractorSpec, Features, InputSpec, Layer
+from audit.extractors.base import Extractor, ExtractorInfo, ExtractorSpec, Features, InputSpec, Layer, TextEncoder
 from audit.extractors.registry import Scheme, describe_extractors, load_extractor, resolve_spec
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "InputSpec",
     "Layer",
     "Scheme",
+    "TextEncoder",
     "describe_extractors",
     "load_extractor",
     "resolve_spec",

@@ -17,7 +17,9 @@ from audit.dna import NeuronRanges
 from audit.errors import ExtractorError
 from audit.extractors import _cards
 from audit.extractors._calibration import calibrate
+from audit.extractors._names import BF16, suffix
 from audit.extractors.base import ExtractorSpec, Features, InputSpec, Layer
+from audit.fingerprint import fingerprint
 
 N_CALIBRATION = 128
 CALIBRATION_SIDE = 224
@@ -55,7 +57,26 @@ class Identity:
     weights_sha256: str
     version: int
     key: str
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+def identity(
+    family: str, model: str, sha256: str, *, version: int, tag: str = "", options: frozenset[str] = frozenset()
+) -> Identity:
+    """The identity of a network of a family of known architectures.
+
+    Parameters
+    ----------
+    tag : str
+        Name of pretrained weights; empty for a local file, whose path is no part of what it is.
+    options : set of str
+        See :mod:`audit.extractors._names`.
+    """
+    architecture = model + suffix(options - {BF16})
+    name = f"{family}:{model}{f'/{tag}' if tag else ''}{suffix(options)}"
+    recipe = {"name": name, "weights": sha256, "version": version, "pictures": N_CALIBRATION}
+    key = fingerprint("extractor-card", recipe)
+    return Identity(name, architecture, sha256, version, key, "bfloat16" if BF16 in options else "float32")
 
 
 class Network:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from audit.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
@@ -24,17 +27,22 @@ class TorchRun:
     forward : callable
         Pixels, a tensor (b, 3, size, size) on the device, to the embedding and the layers.
     device : str
+    dtype : str
+        ``float32``, or ``bfloat16`` by autocast.
     """
 
     forward: Callable[[torch.Tensor], tuple[torch.Tensor, Mapping[str, Floats]]]
     device: str
+    dtype: Literal["float32", "bfloat16"] = "float32"
 
     def __call__(self, pixels: Floats) -> tuple[Floats, Mapping[str, Floats]]:
         """Run the module on normalised pixels (b, 3, size, size)."""
         import torch
 
         torch.set_num_threads(1)
-        with torch.inference_mode(), torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False):
+        mixed = torch.autocast(self.device.partition(":")[0], torch.bfloat16, enabled=self.dtype == "bfloat16")
+        exact = torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False)
+        with torch.inference_mode(), mixed, exact:
             embedding, layers = self.forward(torch.from_numpy(pixels).to(self.device))
             return to_numpy(embedding), layers
 
@@ -46,9 +54,18 @@ def to_numpy(value: torch.Tensor) -> Floats:
 
 
 def device() -> str:
-    """The best device there is."""
+    """``$ASSAY_DEVICE`` (``cpu``, ``cuda``, ``cuda:1``, ``mps``), or the best device there is.
+
+    Raises
+    ------
+    ConfigError
+        If the device that was asked for is not there.
+    """
     import torch
 
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    chosen = os.environ.get("ASSAY_DEVICE") or next(name for name in ("cuda", "mps", "cpu") if there[name])
+    if not there.get(chosen.partition(":")[0]):
+        found = ", ".join(name for name, is_there in there.items() if is_there)
+        raise ConfigError(f"ASSAY_DEVICE is {chosen!r}, which this machine does not have; there are: {found}")
+    return chosen

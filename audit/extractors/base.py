@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -120,4 +120,13 @@ class Extractor(Protocol):
 
     def features(self, batch: npt.NDArray[np.uint8]) -> Features:
         """Embed uint8 pictures (b, size, size, 3), RGB."""
+        ...
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """What an extractor also is when texts have a place in the space of its embedding."""
+
+    def embed_text(self, prompts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Embed n texts, float32 (n, d), not normalised; near what they describe by cosine."""
         ...

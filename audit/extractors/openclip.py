@@ -1,4 +1,4 @@
-"""The image tower of any OpenCLIP model as an extractor, its layers tapped by forward hooks.
+"""The image tower of any OpenCLIP model as an extractor, its layers tapped by forward hooks; texts in the same space.
 
 Source: Ilharco et al., "OpenCLIP", 2021 (open_clip_torch); the model's own configuration decides size, fit,
 interpolation and normalisation.
@@ -6,24 +6,30 @@ interpolation and normalisation.
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError
 
 from audit.errors import ExtractorError, UnknownExtractorError, WeightsUnavailableError
 from audit.extractors import _cards, _files, _torchvision
-from audit.extractors._network import N_CALIBRATION, Identity, Network, Preprocessing, carded
+from audit.extractors._names import BF16, PRE, split_options
+from audit.extractors._network import Identity, Network, Preprocessing, carded, identity
 from audit.extractors._taps import Taps
-from audit.extractors._torch import TorchRun, device
+from audit.extractors._torch import TorchRun, device, to_numpy
 from audit.extractors.base import ExtractorSpec, InputSpec
-from audit.fingerprint import fingerprint
 
 VERSION = 2
 """2: registers are a layer of their own, and outlier tokens do not count."""
+_OPTIONS = (BF16, PRE)
+_PROMPTS = 64
 _FITS = {"shortest": "crop", "squash": "squash", "longest": "pad"}
 
 
@@ -41,41 +47,71 @@ class Weights:
         A tag OpenCLIP knows, or the path itself.
     path : pathlib.Path
         The file.
+    options : set of str
+        ``bf16``, ``pre``: see :mod:`audit.extractors._names`.
     """
 
     name: str
     model: str
     pretrained: str
     path: Path
+    options: frozenset[str] = frozenset()
 
     @property
     def identity(self) -> Identity:
-        """What the extractor is called and made of; where its file lies is no part of that."""
-        sha256, is_file = _files.sha256(self.path), self.pretrained == str(self.path)
-        recipe = {"model": self.model, "weights": sha256, "version": VERSION, "pictures": N_CALIBRATION}
-        return Identity(
-            name=f"openclip:{self.model}" if is_file else self.name,
-            architecture=self.model,
-            weights_sha256=sha256,
-            version=VERSION,
-            key=fingerprint("extractor-card", {**recipe, "name": "" if is_file else self.name}),
-        )
+        """What the extractor is called and made of."""
+        tag = "" if self.pretrained == str(self.path) else self.pretrained
+        sha256 = _files.sha256(self.path)
+        return identity("openclip", self.model, sha256, version=VERSION, tag=tag, options=self.options)
 
 
 class OpenClip(Network):
-    """An OpenCLIP image tower on the best device at hand; see :func:`load`."""
+    """An OpenCLIP image tower on the best device at hand; see :func:`load`. It is also a ``TextEncoder``."""
 
     def __init__(self, weights: Weights) -> None:
-        visual, settings = _tower(weights)
-        chosen = device()
+        self._weights = weights
+        visual = _model(weights).visual.eval().requires_grad_(False)
+        settings, known, chosen = dict(visual.preprocess_cfg), weights.identity, device()
+        if PRE in weights.options:
+            _leave_out_projection(weights.name, visual)
         visual.to(chosen)
-        run = TorchRun(_tapped(weights.name, visual), chosen)
+        run = TorchRun(_tapped(weights.name, visual), chosen, known.dtype)
         preprocessing = Preprocessing(_input(weights.name, settings), tuple(settings["mean"]), tuple(settings["std"]))
-        super().__init__(preprocessing, run, carded(weights.identity, preprocessing, run))
+        super().__init__(preprocessing, run, carded(known, preprocessing, run))
+
+    def embed_text(self, prompts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Embed n texts in the space of the pictures, float32 (n, d); the text tower is loaded on first use.
+
+        Raises
+        ------
+        ExtractorError
+            If this extractor's embedding is the one before the shared space.
+        WeightsUnavailableError
+            If the tokeniser's vocabulary is neither here nor downloadable.
+        """
+        if PRE in self._weights.options:
+            raise ExtractorError(self._weights.name, f"texts have no place in #{PRE} features: leave #{PRE} out")
+        encode, tokenise = self._text
+        parts = [encode(tokenise(list(prompts[i : i + _PROMPTS]))) for i in range(0, len(prompts), _PROMPTS)]
+        return np.concatenate([np.zeros((0, self.spec.dimension), np.float32), *parts])
+
+    @cached_property
+    def _text(self) -> tuple[Any, Any]:
+        import torch
+
+        model = _model(self._weights).eval().requires_grad_(False)
+        model.visual = None
+
+        def encode(tokens: torch.Tensor) -> npt.NDArray[np.float32]:
+            torch.set_num_threads(1)
+            with torch.inference_mode():
+                return to_numpy(model.encode_text(tokens))
+
+        return encode, _tokeniser(self._weights)
 
 
 def load(rest: str) -> OpenClip:
-    """The extractor ``openclip:MODEL/PRETRAINED-or-PATH``; the first time it also calibrates the neuron ranges.
+    """The extractor ``openclip:MODEL/PRETRAINED-or-PATH#OPTIONS``; the first time it also calibrates the neuron ranges.
 
     Raises
     ------
@@ -97,17 +133,18 @@ def resolve(rest: str) -> ExtractorSpec:
 
 
 def find(rest: str) -> Weights:
-    """Where the weights of ``MODEL/PRETRAINED-or-PATH`` are, downloading a tag if need be."""
-    open_clip = _open_clip()
-    name, (model, _, pretrained) = f"openclip:{rest}", rest.partition("/")
+    """Where the weights of ``MODEL/PRETRAINED-or-PATH#OPTIONS`` are, downloading a tag if need be."""
+    open_clip, name = _open_clip(), f"openclip:{rest}"
+    rest, options = split_options(name, rest, _OPTIONS)
+    model, _, pretrained = rest.partition("/")
     if open_clip.get_model_config(model) is None:
         raise UnknownExtractorError(name, f"OpenCLIP has no model {model!r}; see open_clip.list_models()")
     tags = open_clip.list_pretrained_tags_by_model(model)
     if pretrained in tags:
-        return Weights(name, model, pretrained, _download(name, model, pretrained))
+        return Weights(name, model, pretrained, _download(name, model, pretrained), options)
     path = Path(pretrained).expanduser()
     if path.is_file():
-        return Weights(name, model, str(path), path)
+        return Weights(name, model, str(path), path, options)
     if path.suffix or "/" in pretrained:
         raise WeightsUnavailableError(name, f"there is no weights file {str(path)!r}; give the path of one that exists")
     known = ", ".join(tags) or "none: give the path of a .safetensors file"
@@ -128,15 +165,34 @@ def _download(name: str, model: str, tag: str) -> Path:
     return Path(found)
 
 
-def _tower(weights: Weights) -> tuple[Any, dict[str, Any]]:
+def _model(weights: Weights) -> Any:
     open_clip = _open_clip()
     try:
-        model = open_clip.create_model(weights.model, pretrained=weights.pretrained, weights_only=True)
+        return open_clip.create_model(weights.model, pretrained=weights.pretrained, weights_only=True)
     except (OSError, RuntimeError, ValueError, KeyError, UnpicklingError, SafetensorError) as error:
         message = f"{weights.path} does not hold a {weights.model} that can be read safely: {error}"
         raise ExtractorError(weights.name, message) from error
-    visual = model.visual.eval().requires_grad_(False)
-    return visual, dict(visual.preprocess_cfg)
+
+
+def _leave_out_projection(name: str, visual: Any) -> None:
+    """Let the tower end before its projection into the space shared with text."""
+    import torch
+
+    if getattr(visual, "proj", None) is not None:
+        visual.proj = None
+    elif hasattr(visual, "trunk"):
+        pools = [(part, module) for part, module in visual.head.named_children() if part == "pool"]
+        visual.head = torch.nn.Sequential(OrderedDict(pools))
+    else:
+        raise ExtractorError(name, f"its image tower has no projection that could be left out: name it without #{PRE}")
+
+
+def _tokeniser(weights: Weights) -> Any:
+    try:
+        return _open_clip().get_tokenizer(weights.model)
+    except (OSError, ValueError, RuntimeError) as error:
+        message = f"the vocabulary of {weights.model} is not on this machine and could not be downloaded ({error})"
+        raise WeightsUnavailableError(weights.name, message) from error
 
 
 def _tapped(name: str, visual: Any) -> Taps:

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.errors import ExtractorError, UnknownExtractorError, WeightsUnavailableError
-from audit.extractors import load_extractor, resolve_spec
+from audit.errors import ConfigError, ExtractorError, UnknownExtractorError, WeightsUnavailableError
+from audit.extractors import TextEncoder, load_extractor, resolve_spec
 from audit.extractors.openclip import _open_clip
 
 VIT = {"image_size": 32, "layers": 4, "width": 32, "patch_size": 8, "head_width": 16}
 RESNET = {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None}
-TEXT = {"context_length": 8, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1}
+TEXT = {"context_length": 8, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +140,66 @@ def test_without_a_network_it_says_what_to_do(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsUnavailableError, match=r"copy the \.safetensors file here"):
         resolve_spec("openclip:ViT-B-32/laion2b_s34b_b79k")
+
+
+def test_features_before_the_projection_can_be_asked_for(folder: Path) -> None:
+    extractor = load_extractor(f"openclip:tiny-vit/{folder}/tiny-vit.safetensors#pre")
+    projection = _open_clip().create_model("tiny-vit", pretrained=str(folder / "tiny-vit.safetensors")).visual.proj
+    after = load_extractor(f"openclip:tiny-vit/{folder}/tiny-vit.safetensors").features(batch(2)).embedding
+    before = extractor.features(batch(2)).embedding
+    assert extractor.spec.dimension == 32
+    np.testing.assert_allclose(before @ projection.detach().numpy(), after, atol=1e-5)
+
+
+def test_an_option_is_part_of_the_name_and_the_fingerprint(folder: Path) -> None:
+    name = f"openclip:tiny-vit/{folder}/tiny-vit.safetensors"
+    plain, before, mixed = (resolve_spec(f"{name}{option}") for option in ("", "#pre", "#bf16"))
+    assert (before.name, mixed.name, mixed.dtype) == ("openclip:tiny-vit#pre", "openclip:tiny-vit#bf16", "bfloat16")
+    assert len({plain.fingerprint, before.fingerprint, mixed.fingerprint}) == 3
+
+
+def test_bfloat16_is_near_float32(folder: Path) -> None:
+    name = f"openclip:tiny-vit/{folder}/tiny-vit.safetensors"
+    exact, mixed = (load_extractor(f"{name}{option}").features(batch(2)) for option in ("", "#bf16"))
+    assert exact.embedding.tobytes() != mixed.embedding.tobytes()
+    np.testing.assert_allclose(mixed.embedding, exact.embedding, atol=0.05)
+
+
+def test_a_tower_without_a_projection_says_so(folder: Path) -> None:
+    with pytest.raises(ExtractorError, match="no projection that could be left out"):
+        load_extractor(f"openclip:tiny-resnet/{folder}/tiny-resnet.safetensors#pre")
+
+
+def test_an_unknown_option_lists_those_there_are(folder: Path) -> None:
+    with pytest.raises(UnknownExtractorError, match="#bf16, #pre"):
+        resolve_spec(f"openclip:tiny-vit/{folder}/tiny-vit.safetensors#fast")
+
+
+def test_texts_lie_in_the_space_of_the_pictures(folder: Path) -> None:
+    extractor = load_extractor(f"openclip:tiny-vit/{folder}/tiny-vit.safetensors")
+    assert isinstance(extractor, TextEncoder)
+    open_clip = _open_clip()
+    model = open_clip.create_model("tiny-vit", pretrained=str(folder / "tiny-vit.safetensors")).eval()
+    expected = model.encode_text(open_clip.get_tokenizer("tiny-vit")(["a photo of a dog"])).detach().numpy()
+    embedded = extractor.embed_text(["a photo of a dog", "a photo of the sea"])
+    assert (embedded.shape, embedded.dtype) == ((2, 16), np.float32)
+    np.testing.assert_allclose(embedded[:1], expected, atol=1e-5)
+
+
+def test_no_texts_are_no_rows(folder: Path) -> None:
+    extractor = load_extractor(f"openclip:tiny-vit/{folder}/tiny-vit.safetensors")
+    assert isinstance(extractor, TextEncoder)
+    assert extractor.embed_text([]).shape == (0, 16)
+
+
+def test_texts_have_no_place_before_the_projection(folder: Path) -> None:
+    extractor = load_extractor(f"openclip:tiny-vit/{folder}/tiny-vit.safetensors#pre")
+    assert isinstance(extractor, TextEncoder)
+    with pytest.raises(ExtractorError, match="leave #pre out"):
+        extractor.embed_text(["a dog"])
+
+
+def test_a_device_that_is_not_there_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSAY_DEVICE", "abacus")
+    with pytest.raises(ConfigError, match="there are: cpu"):
+        load_extractor(f"openclip:tiny-vit/{folder}/tiny-vit.safetensors")
