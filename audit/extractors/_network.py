@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -154,7 +155,13 @@ def _calibration_pictures(size: int) -> npt.NDArray[np.uint8]:
     """Drawn scenes, always drawn at one size, as input: uint8 (n, size, size, 3)."""
     from PIL import Image
 
+    bicubic = Image.Resampling.BICUBIC
+    return np.stack([np.asarray(Image.fromarray(one).resize((size, size), bicubic)) for one in _drawn()])
+
+
+@lru_cache(maxsize=1)
+def _drawn() -> npt.NDArray[np.uint8]:
+    """Drawing takes seconds, and several networks may be calibrated in one process."""
     from audit.scenes import calibration_pictures
 
-    drawn = calibration_pictures(N_CALIBRATION, CALIBRATION_SIDE, seed=0)
-    return np.stack([np.asarray(Image.fromarray(one).resize((size, size), Image.Resampling.BICUBIC)) for one in drawn])
+    return calibration_pictures(N_CALIBRATION, CALIBRATION_SIDE, seed=0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -48,7 +49,7 @@ def load_extractor(name: str) -> Extractor:
     Parameters
     ----------
     name : str
-        ``classical`` or ``openclip:MODEL/PRETRAINED-or-PATH``, or what a plug-in adds.
+        ``classical``, ``openclip:MODEL/PRETRAINED-or-PATH``, ``timm:MODEL[/PATH]``, or what a plug-in adds.
 
     Raises
     ------
@@ -91,7 +92,7 @@ def _parse(name: str) -> tuple[Scheme, str]:
 
 @lru_cache(maxsize=1)
 def _schemes() -> dict[str, Scheme]:
-    found = [_classical(), _openclip()]
+    found = [_classical(), *_networks()]
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
         plugged: Any = point.load()
         if not isinstance(plugged, Scheme):
@@ -117,20 +118,29 @@ def _classical() -> Scheme:
     return Scheme(info, load, lambda rest: load(rest).spec)
 
 
-def _openclip() -> Scheme:
-    def load(rest: str) -> Extractor:
-        from audit.extractors.openclip import load
-
-        return load(rest)
-
-    def resolve(rest: str) -> ExtractorSpec:
-        from audit.extractors.openclip import resolve
-
-        return resolve(rest)
-
-    info = ExtractorInfo(
+def _networks() -> list[Scheme]:
+    openclip = ExtractorInfo(
         name="openclip:MODEL/PRETRAINED-or-PATH",
-        summary="Image tower of any OpenCLIP model, with layers tapped by hooks.",
+        summary="Image tower of any OpenCLIP model, with layers tapped by hooks. Options: #pre, #bf16.",
         needs="weights: a pretrained tag (downloaded once) or the path of a .safetensors file",
     )
+    timm = ExtractorInfo(
+        name="timm:MODEL[/PATH]",
+        summary="Any timm model (convolutional, transformer, hybrid), with the layers timm names. Option: #bf16.",
+        needs="weights: downloaded once, or the path of a .safetensors file",
+    )
+    return [_lazy("audit.extractors.openclip", openclip), _lazy("audit.extractors.timm", timm)]
+
+
+def _lazy(module: str, info: ExtractorInfo) -> Scheme:
+    """A scheme whose module, with ``load`` and ``resolve``, is imported at its first use."""
+
+    def load(rest: str) -> Extractor:
+        loaded: Extractor = import_module(module).load(rest)
+        return loaded
+
+    def resolve(rest: str) -> ExtractorSpec:
+        spec: ExtractorSpec = import_module(module).resolve(rest)
+        return spec
+
     return Scheme(info, load, resolve)
