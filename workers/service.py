@@ -117,7 +117,7 @@ class Service(Reading):
             The key was used for another request.
         """
         request = request or AuditRequest()
-        check_request(request, len(dataset_ids))
+        check_request(request, len(dataset_ids), self.settings.model_roots)
         self.resume()
         subject = accept_audit(self.runtime.database, dataset_ids, request, idempotency_key)
         log.info("audit.submitted", id=subject.id, datasets=list(dataset_ids))

@@ -1,7 +1,7 @@
 """Frozen extractors: pictures in, an embedding and layers of neurons out."""
 
 from audit.extractors.base import Extractor, ExtractorInfo, ExtractorSpec, Features, InputSpec, Layer, TextEncoder
-from audit.extractors.registry import Scheme, describe_extractors, load_extractor, resolve_spec
+from audit.extractors.registry import Scheme, describe_extractors, load_extractor, model_file, resolve_spec
 
 __all__ = [
     "Extractor",
@@ -14,5 +14,6 @@ __all__ = [
     "TextEncoder",
     "describe_extractors",
     "load_extractor",
+    "model_file",
     "resolve_spec",
 ]

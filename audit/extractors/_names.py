@@ -10,6 +10,7 @@ BF16 = "bf16"
 """Compute in bfloat16 where that is safe (autocast)."""
 PRE = "pre"
 """Features before the projection into the space shared with text."""
+OPTIONS = (BF16, PRE)
 
 
 def split_options(name: str, rest: str, allowed: Iterable[str]) -> tuple[str, frozenset[str]]:
@@ -30,7 +31,8 @@ def split_options(name: str, rest: str, allowed: Iterable[str]) -> tuple[str, fr
         return rest, frozenset()
     known, options = sorted(allowed), frozenset(tail.split(","))
     if not options <= set(known):
-        raise UnknownExtractorError(name, f"{name!r} ends with an unknown option; there are: #{', #'.join(known)}")
+        there = f"there are: #{', #'.join(known)}" if known else "there are none"
+        raise UnknownExtractorError(name, f"{name!r} ends with an unknown option; {there}")
     return base, options
 
 

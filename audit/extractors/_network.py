@@ -62,21 +62,32 @@ class Identity:
 
 
 def identity(
-    family: str, model: str, sha256: str, *, version: int, tag: str = "", options: frozenset[str] = frozenset()
+    family: str,
+    model: str,
+    sha256: str,
+    *,
+    version: int,
+    tag: str = "",
+    options: frozenset[str] = frozenset(),
+    architecture: str = "",
 ) -> Identity:
-    """The identity of a network of a family of known architectures.
+    """The identity of a network.
 
     Parameters
     ----------
+    family, model : str
+        The scheme, and what follows the colon.
     tag : str
         Name of pretrained weights; empty for a local file, whose path is no part of what it is.
     options : set of str
         See :mod:`audit.extractors._names`.
+    architecture : str
+        The model's name with its options, unless it is said otherwise.
     """
-    architecture = model + suffix(options - {BF16})
+    architecture = architecture or model + suffix(options - {BF16})
     name = f"{family}:{model}{f'/{tag}' if tag else ''}{suffix(options)}"
-    recipe = {"name": name, "weights": sha256, "version": version, "pictures": N_CALIBRATION}
-    key = fingerprint("extractor-card", recipe)
+    recipe = {"name": name, "architecture": architecture, "weights": sha256, "version": version}
+    key = fingerprint("extractor-card", {**recipe, "pictures": N_CALIBRATION})
     return Identity(name, architecture, sha256, version, key, "bfloat16" if BF16 in options else "float32")
 
 
@@ -149,6 +160,12 @@ def carded(identity: Identity, preprocessing: Preprocessing, run: Run) -> tuple[
     )
     _cards.write(identity.key, spec, ranges)
     return spec, ranges
+
+
+def resolved(found: Identity, load: Callable[[], Network]) -> ExtractorSpec:
+    """The specification on an identity's card, or else that of the loaded network."""
+    card = _cards.read(found.key)
+    return card[0] if card else load().spec
 
 
 def _calibration_pictures(size: int) -> npt.NDArray[np.uint8]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -39,12 +40,21 @@ class TorchRun:
         """Run the module on normalised pixels (b, 3, size, size)."""
         import torch
 
-        torch.set_num_threads(1)
-        mixed = torch.autocast(self.device.partition(":")[0], torch.bfloat16, enabled=self.dtype == "bfloat16")
-        exact = torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False)
-        with torch.inference_mode(), mixed, exact:
+        with frozen(self.device, self.dtype):
             embedding, layers = self.forward(torch.from_numpy(pixels).to(self.device))
             return to_numpy(embedding), layers
+
+
+@contextmanager
+def frozen(device: str, dtype: str = "float32") -> Iterator[None]:
+    """Everything inside runs without gradients, on one thread, deterministic, in the precision asked for."""
+    import torch
+
+    torch.set_num_threads(1)
+    mixed = torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=dtype == "bfloat16")
+    exact = torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False)
+    with torch.inference_mode(), mixed, exact:
+        yield
 
 
 def to_numpy(value: torch.Tensor) -> Floats:

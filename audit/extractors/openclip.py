@@ -19,16 +19,15 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 
 from audit.errors import ExtractorError, UnknownExtractorError, WeightsUnavailableError
-from audit.extractors import _cards, _files, _torchvision
-from audit.extractors._names import BF16, PRE, split_options
-from audit.extractors._network import Identity, Network, Preprocessing, carded, identity
+from audit.extractors import _files, _torchvision
+from audit.extractors._names import OPTIONS, PRE, split_options
+from audit.extractors._network import Identity, Network, Preprocessing, carded, identity, resolved
 from audit.extractors._taps import Taps
-from audit.extractors._torch import TorchRun, device, to_numpy
+from audit.extractors._torch import TorchRun, device, frozen, to_numpy
 from audit.extractors.base import ExtractorSpec, InputSpec
 
 VERSION = 2
 """2: registers are a layer of their own, and outlier tokens do not count."""
-_OPTIONS = (BF16, PRE)
 _PROMPTS = 64
 _FITS = {"shortest": "crop", "squash": "squash", "longest": "pad"}
 
@@ -97,14 +96,11 @@ class OpenClip(Network):
 
     @cached_property
     def _text(self) -> tuple[Any, Any]:
-        import torch
-
         model = _model(self._weights).eval().requires_grad_(False)
         model.visual = None
 
-        def encode(tokens: torch.Tensor) -> npt.NDArray[np.float32]:
-            torch.set_num_threads(1)
-            with torch.inference_mode():
+        def encode(tokens: Any) -> npt.NDArray[np.float32]:
+            with frozen("cpu"):
                 return to_numpy(model.encode_text(tokens))
 
         return encode, _tokeniser(self._weights)
@@ -128,14 +124,13 @@ def load(rest: str) -> OpenClip:
 def resolve(rest: str) -> ExtractorSpec:
     """The specification of :func:`load`; only hashes the weights when it was loaded on this machine before."""
     weights = find(rest)
-    card = _cards.read(weights.identity.key)
-    return card[0] if card else load(rest).spec
+    return resolved(weights.identity, lambda: load(rest))
 
 
 def find(rest: str) -> Weights:
     """Where the weights of ``MODEL/PRETRAINED-or-PATH#OPTIONS`` are, downloading a tag if need be."""
     open_clip, name = _open_clip(), f"openclip:{rest}"
-    rest, options = split_options(name, rest, _OPTIONS)
+    rest, options = split_options(name, rest, OPTIONS)
     model, _, pretrained = rest.partition("/")
     if open_clip.get_model_config(model) is None:
         raise UnknownExtractorError(name, f"OpenCLIP has no model {model!r}; see open_clip.list_models()")

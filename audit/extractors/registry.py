@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from audit.errors import UnknownExtractorError
+from audit.extractors._names import OPTIONS, split_options
 from audit.extractors.base import Extractor, ExtractorInfo, ExtractorSpec
 
 ENTRY_POINTS = "assay.extractors"
@@ -31,11 +33,14 @@ class Scheme:
         May be slow; called once per name and process.
     resolve : (rest of the name) -> ExtractorSpec
         The same specification, as cheaply as possible.
+    is_file : bool
+        The rest of the name is the path of a whole model, which says itself what it computes.
     """
 
     info: ExtractorInfo
     load: Callable[[str], Extractor]
     resolve: Callable[[str], ExtractorSpec]
+    is_file: bool = False
 
     @property
     def name(self) -> str:
@@ -49,7 +54,8 @@ def load_extractor(name: str) -> Extractor:
     Parameters
     ----------
     name : str
-        ``classical``, ``openclip:MODEL/PRETRAINED-or-PATH``, ``timm:MODEL[/PATH]``, or what a plug-in adds.
+        ``classical``, ``openclip:MODEL/PRETRAINED-or-PATH``, ``timm:MODEL[/PATH]``, ``torch:PATH``,
+        ``onnx:PATH``, or what a plug-in adds.
 
     Raises
     ------
@@ -72,6 +78,18 @@ def resolve_spec(name: str) -> ExtractorSpec:
     """
     scheme, rest = _parse(name)
     return scheme.resolve(rest)
+
+
+def model_file(name: str) -> Path | None:
+    """The file of an extractor that is a whole model of somebody's making; None for weights of a known architecture.
+
+    Raises
+    ------
+    UnknownExtractorError
+        As :func:`load_extractor`.
+    """
+    scheme, rest = _parse(name)
+    return Path(split_options(name, rest, OPTIONS)[0]).expanduser() if scheme.is_file else None
 
 
 def describe_extractors() -> tuple[ExtractorInfo, ...]:
@@ -129,10 +147,25 @@ def _networks() -> list[Scheme]:
         summary="Any timm model (convolutional, transformer, hybrid), with the layers timm names. Option: #bf16.",
         needs="weights: downloaded once, or the path of a .safetensors file",
     )
-    return [_lazy("audit.extractors.openclip", openclip), _lazy("audit.extractors.timm", timm)]
+    program = ExtractorInfo(
+        name="torch:PATH",
+        summary="A torch program of your own: exported (.pt2) or TorchScript (.pt, .ts). Option: #bf16.",
+        needs="the file and a .yaml beside it that describes input and outputs; it runs as a program",
+    )
+    graph = ExtractorInfo(
+        name="onnx:PATH",
+        summary="An ONNX graph of your own, run by ONNX Runtime on the CPU.",
+        needs="the file, a .yaml beside it that describes input and outputs, and the extra 'onnx'",
+    )
+    return [
+        _lazy("audit.extractors.openclip", openclip),
+        _lazy("audit.extractors.timm", timm),
+        _lazy("audit.extractors.program", program, is_file=True),
+        _lazy("audit.extractors.onnx", graph, is_file=True),
+    ]
 
 
-def _lazy(module: str, info: ExtractorInfo) -> Scheme:
+def _lazy(module: str, info: ExtractorInfo, *, is_file: bool = False) -> Scheme:
     """A scheme whose module, with ``load`` and ``resolve``, is imported at its first use."""
 
     def load(rest: str) -> Extractor:
@@ -143,4 +176,4 @@ def _lazy(module: str, info: ExtractorInfo) -> Scheme:
         spec: ExtractorSpec = import_module(module).resolve(rest)
         return spec
 
-    return Scheme(info, load, resolve)
+    return Scheme(info, load, resolve, is_file)

@@ -21,10 +21,10 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 
 from audit.errors import ExtractorError, UnknownExtractorError, WeightsUnavailableError
-from audit.extractors import _cards, _files, _torchvision
+from audit.extractors import _files, _torchvision
 from audit.extractors._layers import MAP, cut
 from audit.extractors._names import BF16, split_options
-from audit.extractors._network import Identity, Network, Preprocessing, carded, identity
+from audit.extractors._network import Identity, Network, Preprocessing, carded, identity, resolved
 from audit.extractors._taps import N_TAPS, Taps, quarters, token_form
 from audit.extractors._torch import TorchRun, device, to_numpy
 from audit.extractors.base import ExtractorSpec, InputSpec
@@ -93,7 +93,9 @@ class FeatureTaps:
         self.places = _chosen(list(model.feature_info), size)
         has_tokens = "return_prefix_tokens" in inspect.signature(model.forward_intermediates).parameters
         self._form = token_form(model) if has_tokens else MAP
-        self._how = {"output_fmt": "NLC", "return_prefix_tokens": True} if has_tokens else {"output_fmt": "NCHW"}
+        self._how: dict[str, Any] = {"output_fmt": "NLC" if has_tokens else "NCHW"}
+        if self._form.n_class or self._form.n_register:
+            self._how["return_prefix_tokens"] = True
 
     def __call__(self, pixels: torch.Tensor) -> tuple[torch.Tensor, dict[str, Floats]]:
         """The model's embedding (b, d), and its features as layers."""
@@ -122,8 +124,7 @@ def load(rest: str) -> Timm:
 def resolve(rest: str) -> ExtractorSpec:
     """The specification of :func:`load`; only hashes the weights when it was loaded on this machine before."""
     weights = find(rest)
-    card = _cards.read(weights.identity.key)
-    return card[0] if card else load(rest).spec
+    return resolved(weights.identity, lambda: load(rest))
 
 
 def find(rest: str) -> Weights:

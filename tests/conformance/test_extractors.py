@@ -10,7 +10,14 @@ from audit.dna import DnaCounter
 from audit.extractors import Extractor, ExtractorSpec, load_extractor, resolve_spec
 from tests.extractor_models import Models
 
-NAMES = ("classical", "openclip:tiny-vit/PATH", "timm:test_resnet/PATH", "timm:test_vit/PATH#bf16")
+NAMES = (
+    "classical",
+    "openclip:tiny-vit/PATH",
+    "timm:test_resnet/PATH",
+    "timm:test_vit/PATH#bf16",
+    "torch:PATH",
+    "onnx:PATH",
+)
 
 
 @pytest.fixture(scope="module")

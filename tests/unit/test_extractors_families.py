@@ -145,6 +145,12 @@ def test_a_transformer_of_another_make_has_its_registers_too() -> None:
     assert shapes(layers)["blocks.3.class"] == (1, 192)
 
 
+def test_a_transformer_without_extra_tokens_has_patches_only() -> None:
+    model = made("test_vit_relpos")
+    _, layers = TorchRun(tapped("relpos", model, 160), "cpu")(pixels(160))
+    assert {name.rpartition(".")[2] for name in layers} == {"patches"}
+
+
 def test_a_hybrid_of_convolutions_and_a_transformer_has_its_tokens() -> None:
     model = made("vit_tiny_r_s16_p8_224", img_size=64, depth=4)
     _, layers = TorchRun(tapped("hybrid", model, 64), "cpu")(pixels(64))
