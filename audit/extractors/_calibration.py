@@ -14,6 +14,8 @@ from audit.dna import LayerRanges, NeuronRanges
 
 QUANTILES = (0.0005, 0.9995)
 WIDEN = 0.10
+MAX_POSITIONS = 256
+"""Places of a picture that calibration looks at, evenly spaced: neighbours in a map say little new."""
 MIN_WIDTH = 0.02
 """A range is at least this share of the median range of its layer's living neurons."""
 
@@ -42,6 +44,20 @@ def calibrate(batches: Sequence[Mapping[str, Floats]], statement: str) -> Neuron
         raise ValueError("calibration needs at least one batch of activations")
     layers = {name: _layer(name, [batch[name] for batch in batches]) for name in batches[0]}
     return NeuronRanges(layers, statement)
+
+
+def thinned(layers: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Layers with at most 256 of their positions, so that many pictures fit into memory."""
+    return {name: _thinned(values) for name, values in layers.items()}
+
+
+def _thinned(values: Floats) -> Floats:
+    n = values.shape[1]
+    if n <= MAX_POSITIONS:
+        return values
+    kept = np.rint(np.linspace(0, n - 1, MAX_POSITIONS)).astype(np.int64)
+    chosen: Floats = values[:, kept]
+    return chosen
 
 
 def _layer(name: str, parts: Sequence[Floats]) -> LayerRanges:

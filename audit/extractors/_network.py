@@ -17,7 +17,7 @@ import numpy.typing as npt
 from audit.dna import NeuronRanges
 from audit.errors import ExtractorError
 from audit.extractors import _cards
-from audit.extractors._calibration import calibrate
+from audit.extractors._calibration import calibrate, thinned
 from audit.extractors._names import BF16, suffix
 from audit.extractors.base import ExtractorSpec, Features, InputSpec, Layer
 from audit.fingerprint import fingerprint
@@ -141,10 +141,12 @@ def carded(identity: Identity, preprocessing: Preprocessing, run: Run) -> tuple[
     card = _cards.read(identity.key)
     if card is not None:
         return card
-    pictures = _calibration_pictures(preprocessing.input.size)
+    pictures, seen = _calibration_pictures(preprocessing.input.size), []
     try:
-        batches = [forward(preprocessing, run, pictures[i : i + _BATCH]) for i in range(0, len(pictures), _BATCH)]
-        ranges = calibrate([batch.layers for batch in batches], STATEMENT)
+        for i in range(0, len(pictures), _BATCH):
+            batch = forward(preprocessing, run, pictures[i : i + _BATCH])
+            seen.append(thinned(batch.layers))
+        ranges = calibrate(seen, STATEMENT)
     except ValueError as error:
         raise ExtractorError(identity.name, f"{identity.name} cannot be calibrated: {error}") from error
     spec = ExtractorSpec(
@@ -153,8 +155,8 @@ def carded(identity: Identity, preprocessing: Preprocessing, run: Run) -> tuple[
         weights_sha256=identity.weights_sha256,
         input=preprocessing.input,
         dtype=identity.dtype,
-        dimension=batches[0].embedding.shape[1],
-        layers=tuple(Layer(name=name, n_neurons=v.shape[2]) for name, v in batches[0].layers.items()),
+        dimension=batch.embedding.shape[1],
+        layers=tuple(Layer(name=name, n_neurons=v.shape[2]) for name, v in batch.layers.items()),
         ranges_sha256=ranges.sha256,
         version=identity.version,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audit.extractors._calibration import calibrate
+from audit.extractors._calibration import calibrate, thinned
 from audit.extractors._layers import MAP, Form, cut, without_outliers
 
 
@@ -98,6 +98,16 @@ def test_nan_positions_do_not_count_in_calibration() -> None:
     values = np.random.default_rng(0).normal(size=(50, 4, 3)).astype(np.float32)
     holed = np.concatenate([values, np.full((50, 1, 3), np.nan, np.float32)], axis=1)
     assert calibrate([{"x": holed}], "s").sha256 == calibrate([{"x": values}], "s").sha256
+
+
+def test_calibration_looks_at_places_evenly_spaced_from_edge_to_edge() -> None:
+    values = np.arange(1021, dtype=np.float32).reshape(1, 1021, 1)
+    assert thinned({"x": values})["x"].ravel().tolist() == list(range(0, 1021, 4))
+
+
+def test_few_places_are_all_looked_at() -> None:
+    values = np.ones((2, 256, 3), np.float32)
+    assert thinned({"x": values})["x"] is values
 
 
 def test_a_layer_of_infinities_cannot_be_calibrated() -> None:
