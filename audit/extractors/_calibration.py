@@ -16,6 +16,8 @@ QUANTILES = (0.0005, 0.9995)
 WIDEN = 0.10
 MAX_POSITIONS = 256
 """Places of a picture that calibration looks at, evenly spaced: neighbours in a map say little new."""
+MAX_IN_ALL = 65_536
+"""Places of all pictures together, of one layer."""
 MIN_WIDTH = 0.02
 """A range is at least this share of the median range of its layer's living neurons."""
 
@@ -46,16 +48,17 @@ def calibrate(batches: Sequence[Mapping[str, Floats]], statement: str) -> Neuron
     return NeuronRanges(layers, statement)
 
 
-def thinned(layers: Mapping[str, Floats]) -> dict[str, Floats]:
-    """Layers with at most 256 of their positions, so that many pictures fit into memory."""
-    return {name: _thinned(values) for name, values in layers.items()}
+def thinned(layers: Mapping[str, Floats], n_images: int = 1) -> dict[str, Floats]:
+    """Layers with so few of their positions that calibration on ``n_images`` pictures fits into memory."""
+    at_most = max(1, min(MAX_POSITIONS, MAX_IN_ALL // max(1, n_images)))
+    return {name: _thinned(values, at_most) for name, values in layers.items()}
 
 
-def _thinned(values: Floats) -> Floats:
+def _thinned(values: Floats, at_most: int) -> Floats:
     n = values.shape[1]
-    if n <= MAX_POSITIONS:
+    if n <= at_most:
         return values
-    kept = np.rint(np.linspace(0, n - 1, MAX_POSITIONS)).astype(np.int64)
+    kept = np.rint(np.linspace(0, n - 1, at_most)).astype(np.int64)
     chosen: Floats = values[:, kept]
     return chosen
 

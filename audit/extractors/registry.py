@@ -12,11 +12,15 @@ from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from audit.errors import UnknownExtractorError
+from audit.extractors import _chosen
 from audit.extractors._names import OPTIONS, split_options
 from audit.extractors.base import Extractor, ExtractorInfo, ExtractorSpec
+
+if TYPE_CHECKING:
+    from audit.dna import NeuronRanges
 
 ENTRY_POINTS = "assay.extractors"
 
@@ -65,7 +69,7 @@ def load_extractor(name: str) -> Extractor:
         If its weights are neither here nor downloadable.
     """
     scheme, rest = _parse(name)
-    return scheme.load(rest)
+    return _chosen.applied(scheme.load(rest))
 
 
 def resolve_spec(name: str) -> ExtractorSpec:
@@ -77,7 +81,35 @@ def resolve_spec(name: str) -> ExtractorSpec:
         As :func:`load_extractor`.
     """
     scheme, rest = _parse(name)
-    return scheme.resolve(rest)
+    return _chosen.resolved(scheme.resolve(rest))
+
+
+def keep_ranges(name: str, ranges: NeuronRanges) -> ExtractorSpec:
+    """Let an extractor count in these ranges from now on, on this machine. Returns its new specification.
+
+    Raises
+    ------
+    UnknownExtractorError, WeightsUnavailableError
+        As :func:`load_extractor`.
+    ValueError
+        If the ranges are not of its layers.
+    """
+    scheme, rest = _parse(name)
+    return _chosen.keep(scheme.resolve(rest), ranges)
+
+
+def forget_ranges(name: str) -> ExtractorSpec:
+    """Let an extractor count in its own ranges again. Returns its own specification.
+
+    Raises
+    ------
+    UnknownExtractorError, WeightsUnavailableError
+        As :func:`load_extractor`.
+    """
+    scheme, rest = _parse(name)
+    spec = scheme.resolve(rest)
+    _chosen.forget(spec)
+    return spec
 
 
 def model_file(name: str) -> Path | None:

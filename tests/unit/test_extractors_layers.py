@@ -105,6 +105,10 @@ def test_calibration_looks_at_places_evenly_spaced_from_edge_to_edge() -> None:
     assert thinned({"x": values})["x"].ravel().tolist() == list(range(0, 1021, 4))
 
 
+def test_many_pictures_are_looked_at_in_fewer_places_each() -> None:
+    assert thinned({"x": np.ones((2, 400, 3), np.float32)}, n_images=1000)["x"].shape == (2, 65, 3)
+
+
 def test_few_places_are_all_looked_at() -> None:
     values = np.ones((2, 256, 3), np.float32)
     assert thinned({"x": values})["x"] is values
