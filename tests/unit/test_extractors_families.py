@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audit.extractors._taps import Taps
 from audit.extractors._torch import TorchRun
 from audit.extractors.timm import FeatureTaps, _timm, tapped
 
@@ -195,6 +196,12 @@ def test_a_model_without_intermediates_is_tapped_by_hooks() -> None:
     embedding, layers = TorchRun(tapped("plain", Plain(), 16), "cpu")(pixels(16))
     assert embedding.shape == (2, 5)
     assert shapes(layers) == {"stage1": (196, 4), "stage2": (144, 5)}
+
+
+def test_hooks_on_a_tower_with_channels_last_know_which_axis_the_neurons_are() -> None:
+    name, size, options, _ = MAPS["Swin (channels last inside)"]
+    _, layers = TorchRun(Taps(made(name, **options).eval()), "cpu")(pixels(size))
+    assert shapes(layers) == {"stage1": (256, 24), "stage2": (64, 48), "stage3": (16, 96), "stage4": (4, 192)}
 
 
 def test_maps_of_too_many_positions_are_left_out() -> None:

@@ -13,22 +13,25 @@ from audit.extractors.openclip import _open_clip
 
 VIT = {"image_size": 32, "layers": 4, "width": 32, "patch_size": 8, "head_width": 16}
 RESNET = {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None}
+TRUNK = {"timm_model_pretrained": False, "timm_pool": "", "timm_proj": "linear", "image_size": 160}
+REGISTERS = {**TRUNK, "timm_model_name": "test_vit2"}
+VISIONS = {"tiny-vit": VIT, "tiny-resnet": RESNET, "tiny-registers": REGISTERS}
 TEXT = {"context_length": 8, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of a tiny transformer and a tiny ResNet, and their configurations registered with OpenCLIP."""
+    """Weights of tiny networks, and their configurations registered with OpenCLIP."""
     import torch
     from safetensors.torch import save_file
 
     folder = tmp_path_factory.mktemp("openclip")
     open_clip = _open_clip()
-    for name, vision in (("tiny-vit", VIT), ("tiny-resnet", RESNET)):
+    for name, vision in VISIONS.items():
         config = {"embed_dim": 16, "vision_cfg": vision, "text_cfg": TEXT}
         (folder / f"{name}.json").write_text(json.dumps(config))
     open_clip.add_model_config(folder)
-    for name in ("tiny-vit", "tiny-resnet"):
+    for name in VISIONS:
         torch.manual_seed(0)
         save_file(open_clip.create_model(name).state_dict(), folder / f"{name}.safetensors")
     return folder
@@ -57,6 +60,16 @@ def test_a_resnet_has_its_stages_as_layers(folder: Path) -> None:
     features = load_extractor(f"openclip:tiny-resnet/{folder}/tiny-resnet.safetensors").features(batch(2))
     shapes = {name: layer.shape for name, layer in features.layers.items()}
     assert shapes == {"stage1": (2, 64, 32), "stage2": (2, 16, 64), "stage3": (2, 4, 128), "stage4": (2, 1, 256)}
+
+
+def test_a_timm_trunk_has_its_registers_as_a_layer(folder: Path) -> None:
+    spec = resolve_spec(f"openclip:tiny-registers/{folder}/tiny-registers.safetensors")
+    assert {layer.name.rpartition(".")[2] for layer in spec.layers} == {"registers", "patches"}
+
+
+def test_a_timm_trunk_can_be_asked_for_features_before_the_projection(folder: Path) -> None:
+    spec = resolve_spec(f"openclip:tiny-registers/{folder}/tiny-registers.safetensors#pre")
+    assert spec.dimension == 64
 
 
 def test_a_tapped_layer_is_what_the_block_gave(folder: Path) -> None:
