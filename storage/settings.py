@@ -43,6 +43,10 @@ class Settings(BaseSettings):
         default=None,
         description="Folders that datasets may be read from, as a JSON list; unset: any (the service insists on one).",
     )
+    model_roots: tuple[Path, ...] | None = Field(
+        default=None,
+        description="Folders that torch: and onnx: models may be run from, as a JSON list; unset: any (service: none).",
+    )
     max_pixels: int = Field(
         default=178_956_970,
         ge=1,

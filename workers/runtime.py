@@ -185,6 +185,11 @@ class Runtime:
                 self._extractors[name] = load_extractor(name)
             return self._extractors[name]
 
+    def forget_extractor(self, name: str) -> None:
+        """Load an extractor again when it is next asked for."""
+        with self._lock:
+            self._extractors.pop(name, None)
+
     @property
     def decoders(self) -> DecoderPool:
         """The decoding processes, shared by the steps of this process."""

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from audit.extractors import ExtractorSpec
 from storage import bookkeeping, queries
 from storage.database import HEAD
 from storage.errors import StorageError
@@ -17,6 +18,7 @@ from storage.records import Audit, AuditRequest, Dataset, Progress, Status, Step
 from storage.settings import Settings
 from storage.sources import SourceSpec, open_source
 from workers import logging
+from workers.calibration import calibrate_on
 from workers.errors import InUseError, UnknownIdError
 from workers.progress import audit_record, dataset_record
 from workers.reading import Reading
@@ -117,12 +119,38 @@ class Service(Reading):
             The key was used for another request.
         """
         request = request or AuditRequest()
-        check_request(request, len(dataset_ids))
+        check_request(request, len(dataset_ids), self.settings.model_roots)
         self.resume()
         subject = accept_audit(self.runtime.database, dataset_ids, request, idempotency_key)
         log.info("audit.submitted", id=subject.id, datasets=list(dataset_ids))
         self.runtime.engine.advance(subject)
         return self.audit(subject.id)
+
+    def calibrate(
+        self,
+        dataset_id: str,
+        extractor: str,
+        *,
+        n_images: int = 1000,
+        on_progress: Callable[[int, int], object] = lambda done, total: None,
+    ) -> tuple[ExtractorSpec, str]:
+        """Find an extractor's neuron ranges on a scanned dataset, and use them from now on, on this machine.
+
+        Returns its new specification, and what the ranges were found on, in words. Other processes take them up when
+        they start.
+
+        Raises
+        ------
+        TooFewImagesError
+            If there are fewer than 32 usable pictures.
+        FailedError, NotReadyError
+            If the dataset is not scanned.
+        """
+        row = self._done(SubjectKind.DATASET, dataset_id)
+        spec, said = calibrate_on(self.runtime, row, extractor, n_images, on_progress)
+        self.runtime.forget_extractor(extractor)
+        log.info("extractor.calibrated", extractor=extractor, dataset=dataset_id, ranges=spec.ranges_sha256[:12])
+        return spec, said
 
     # watch -----------------------------------------------------------------------------------------------------------
 

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from audit.analyses.base import analyses
-from audit.errors import ConfigError
-from audit.extractors import resolve_spec
+from audit.errors import ConfigError, ExtractorError
+from audit.extractors import model_file, resolve_spec
 from audit.fingerprint import fingerprint
 from storage import bookkeeping, queries
 from storage.database import Database
@@ -20,15 +20,15 @@ from storage.sources import SourceSpec
 from workers.errors import IdempotencyReusedError, UnknownIdError
 
 
-def check_request(request: AuditRequest, n_datasets: int) -> None:
-    """Refuse a request that could not be carried out.
+def check_request(request: AuditRequest, n_datasets: int, model_roots: Sequence[Path] | None = None) -> None:
+    """Refuse a request that could not be carried out, or names a model that may not be run.
 
     Raises
     ------
     ConfigError
         An analysis that does not exist, or a configuration it cannot use; the message names the field.
     ExtractorError
-        An extractor that cannot be had.
+        An extractor that cannot be had, or a whole model outside ``model_roots`` (None allows any).
     """
     if n_datasets not in (1, 2):
         raise ConfigError(f"an audit reads one dataset and a comparison two; {n_datasets} were given")
@@ -43,7 +43,27 @@ def check_request(request: AuditRequest, n_datasets: int) -> None:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
             raise ConfigError(f"analysis {name}: {where}: {first['msg']} (got {first.get('input')!r})") from error
+    refuse_foreign_model(request.extractor, model_roots)
     resolve_spec(request.extractor)
+
+
+def refuse_foreign_model(extractor: str, roots: Sequence[Path] | None) -> None:
+    """Refuse a model that says itself what it computes, unless it lies in a folder of the operator's.
+
+    Raises
+    ------
+    ExtractorError
+    """
+    file = model_file(extractor)
+    if file is None or roots is None:
+        return
+    if not any(file.resolve().is_relative_to(root.resolve()) for root in roots):
+        allowed = ", ".join(str(root) for root in roots) or "nowhere"
+        raise ExtractorError(
+            extractor,
+            f"{extractor!r} is not run: a model of one's own is a program, and this service runs those in "
+            f"{allowed}; whoever runs the service can allow a folder with ASSAY_MODEL_ROOTS",
+        )
 
 
 def default_name(spec: SourceSpec) -> str:

@@ -18,8 +18,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for ma
 _MARKS = {"ok": "ok      ", "warning": "warning ", "broken": "BROKEN  "}
 
 
-def extractors(as_json: Json = False) -> None:
-    """List the extractors that can be asked for."""
+def extractors(context: typer.Context, as_json: Json = False) -> None:
+    """List the extractors that can be asked for; calibrate one on your own pictures."""
+    if context.invoked_subcommand is not None:
+        return
     from api.catalogue import extractor_rows
 
     rows = extractor_rows()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import about, demonstration, reading, running, serving
+from api.cli import about, calibrating, demonstration, reading, running, serving
 
 LOOK = "Look at what was found"
 SERVE = "Serve"
@@ -46,7 +46,10 @@ app.command("outliers", rich_help_panel=LOOK)(reading.outliers)
 app.command("neighbours", rich_help_panel=LOOK)(reading.neighbours)
 app.command("serve", rich_help_panel=SERVE)(serving.serve)
 app.command("worker", rich_help_panel=SERVE)(serving.worker)
-app.command("extractors", rich_help_panel=ABOUT)(about.extractors)
+extractors = typer.Typer()
+extractors.callback(invoke_without_command=True)(about.extractors)
+extractors.command("calibrate")(calibrating.calibrate)
+app.add_typer(extractors, name="extractors", rich_help_panel=ABOUT)
 app.command("analyses", rich_help_panel=ABOUT)(about.analyses)
 app.command("doctor", rich_help_panel=ABOUT)(about.doctor)
 app.command("version", rich_help_panel=ABOUT)(about.version)

@@ -49,10 +49,13 @@ def serve(
 
 
 def with_roots(settings: Settings, roots: Collection[Path] | None) -> Settings:
-    """Settings that allow the given roots (or those set, or the current folder) and the folder of uploads."""
+    """Settings that allow the given roots (or those set, or the current folder) and the folder of uploads.
+
+    Models that are programs may be run only from folders that the settings name.
+    """
     allowed = tuple(roots or settings.source_roots or (Path.cwd(),))
     absolute = tuple(root.absolute() for root in (*allowed, settings.home / UPLOADS))
-    return settings.model_copy(update={"source_roots": absolute})
+    return settings.model_copy(update={"source_roots": absolute, "model_roots": settings.model_roots or ()})
 
 
 def bound(host: str, port: int) -> socket.socket:

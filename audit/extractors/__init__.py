@@ -1,7 +1,16 @@
 """Frozen extractors: pictures in, an embedding and layers of neurons out."""
 
-from audit.extractors.base import Extractor, ExtractorInfo, ExtractorSpec, Features, InputSpec, Layer
-from audit.extractors.registry import Scheme, describe_extractors, load_extractor, resolve_spec
+from audit.extractors._calibration import calibrate, thinned
+from audit.extractors.base import Extractor, ExtractorInfo, ExtractorSpec, Features, InputSpec, Layer, TextEncoder
+from audit.extractors.registry import (
+    Scheme,
+    describe_extractors,
+    forget_ranges,
+    keep_ranges,
+    load_extractor,
+    model_file,
+    resolve_spec,
+)
 
 __all__ = [
     "Extractor",
@@ -11,7 +20,13 @@ __all__ = [
     "InputSpec",
     "Layer",
     "Scheme",
+    "TextEncoder",
+    "calibrate",
     "describe_extractors",
+    "forget_ranges",
+    "keep_ranges",
     "load_extractor",
+    "model_file",
     "resolve_spec",
+    "thinned",
 ]

@@ -50,3 +50,8 @@ def write(key: str, spec: ExtractorSpec, ranges: NeuronRanges) -> None:
     with tempfile.NamedTemporaryFile(dir=folder(), suffix=".part", delete=False) as part:
         part.write(data.getvalue())
     Path(part.name).replace(folder() / f"{key}.npz")
+
+
+def remove(key: str) -> None:
+    """Throw a card away; nothing happens if there is none."""
+    (folder() / f"{key}.npz").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Which inner outputs of an image tower are layers, and how they become (pictures, positions, channels)."""
+"""Which inner outputs of an image tower are layers, caught by forward hooks."""
 
 from __future__ import annotations
 
@@ -10,31 +10,38 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from audit.extractors._layers import MAP, Form, cut
+from audit.extractors._torch import to_numpy
+
 if TYPE_CHECKING:
     import torch
 
-N_BLOCKS = 4
-"""Transformer blocks tapped: the last of each quarter of the depth."""
+N_TAPS = 4
+"""Transformer blocks tapped: the last of each quarter of the depth. Of stages, the last four."""
 
 Floats = npt.NDArray[np.float32]
-Split = Callable[["torch.Tensor"], "dict[str, torch.Tensor]"]
 
 
 @dataclass(frozen=True)
 class Tap:
-    """One inner module and how its output is cut into layers."""
+    """One inner module, and how its output is cut into layers.
+
+    ``batch_first`` is False where tokens come before pictures.
+    """
 
     module: Any
-    split: Split
+    name: str
+    form: Form
+    batch_first: bool = True
 
 
 class Taps:
-    """Hooks on an image tower; what they catch belongs to the thread that runs it.
+    """An image tower with hooks; what they catch belongs to the thread that runs it.
 
     Parameters
     ----------
     visual : torch module
-        The image tower of an OpenCLIP model.
+        The image tower of an OpenCLIP model, or a timm model.
 
     Raises
     ------
@@ -43,71 +50,65 @@ class Taps:
     """
 
     def __init__(self, visual: Any) -> None:
+        self._visual = visual
         self._caught = threading.local()
         for tap in _taps(visual):
-            tap.module.register_forward_hook(self._catch(tap.split))
+            tap.module.register_forward_hook(self._catch(tap))
 
-    def _catch(self, split: Split) -> Callable[[Any, Any, Any], None]:
+    def _catch(self, tap: Tap) -> Callable[[Any, Any, Any], None]:
         def hook(_module: Any, _inputs: Any, output: Any) -> None:
             layers = getattr(self._caught, "layers", None)
             if layers is not None:
-                layers.update({name: _to_numpy(value) for name, value in split(output).items()})
+                value = output if tap.batch_first else output.transpose(0, 1)
+                layers.update(cut(tap.name, to_numpy(value), tap.form))
 
         return hook
 
-    def run(self, visual: Any, pixels: torch.Tensor) -> tuple[Floats, dict[str, Floats]]:
+    def __call__(self, pixels: torch.Tensor) -> tuple[torch.Tensor, dict[str, Floats]]:
         """The tower's embedding (b, d) and every tapped layer (b, positions, channels)."""
         self._caught.layers = {}
         try:
-            output = visual(pixels)
-            embedding = output[0] if isinstance(output, tuple) else output
-            return _to_numpy(embedding), self._caught.layers
+            output = self._visual(pixels)
+            return output[0] if isinstance(output, tuple) else output, self._caught.layers
         finally:
             self._caught.layers = None
 
 
-def _to_numpy(value: torch.Tensor) -> Floats:
-    array: Floats = value.detach().float().cpu().contiguous().numpy()
-    return array
+def quarters(n: int) -> list[int]:
+    """Places of the last block of each quarter of n."""
+    return sorted({round((i + 1) * n / N_TAPS) - 1 for i in range(min(N_TAPS, n))} - {-1})
+
+
+def token_form(tower: Any) -> Form:
+    """What a timm transformer's tokens are: class tokens, then registers, then patches."""
+    registers = getattr(tower, "num_reg_tokens", None)
+    if registers is None:
+        learned = getattr(tower, "reg_token", None)
+        registers = 0 if learned is None else learned.shape[1]
+    return Form("tokens", int(tower.num_prefix_tokens) - int(registers), int(registers))
 
 
 def _taps(visual: Any) -> list[Tap]:
     tower = getattr(visual, "trunk", visual)
     if hasattr(tower, "transformer") and hasattr(tower.transformer, "resblocks"):
         blocks = list(tower.transformer.resblocks)
-        prefix = 1 if hasattr(tower, "class_embedding") else 0
+        form = Form("tokens", n_class=1 if hasattr(tower, "class_embedding") else 0)
         first = getattr(tower.transformer, "batch_first", False)
-        return [Tap(blocks[i], _tokens(f"block{i + 1}", prefix, first)) for i in _quarters(len(blocks))]
+        return [Tap(blocks[i], f"block{i + 1}", form, first) for i in quarters(len(blocks))]
     if hasattr(tower, "blocks") and hasattr(tower, "num_prefix_tokens"):
-        blocks = list(tower.blocks)
-        prefix = int(tower.num_prefix_tokens)
-        return [Tap(blocks[i], _tokens(f"block{i + 1}", prefix, True)) for i in _quarters(len(blocks))]
+        blocks, form = list(tower.blocks), token_form(tower)
+        return [Tap(blocks[i], f"block{i + 1}", form) for i in quarters(len(blocks))]
+    form = Form("map_last") if getattr(tower, "output_fmt", "NCHW") == "NHWC" else MAP
+    return [Tap(module, f"stage{i + 1}", form) for i, module in enumerate(_stages(tower)[-N_TAPS:])]
+
+
+def _stages(tower: Any) -> list[Any]:
     if hasattr(tower, "layer1"):
-        return [Tap(getattr(tower, f"layer{i}"), _map(f"stage{i}")) for i in range(1, 5)]
-    if hasattr(tower, "stages"):
-        return [Tap(stage, _map(f"stage{i + 1}")) for i, stage in enumerate(tower.stages)]
-    raise ValueError(f"the layers of an image tower of type {type(tower).__name__} are not known")
-
-
-def _quarters(n: int) -> list[int]:
-    return sorted({round((i + 1) * n / N_BLOCKS) - 1 for i in range(min(N_BLOCKS, n))} - {-1})
-
-
-def _tokens(name: str, n_prefix: int, batch_first: bool) -> Split:
-    """Class and register tokens as one layer, patches as another."""
-
-    def split(output: torch.Tensor) -> dict[str, torch.Tensor]:
-        tokens = output if batch_first else output.transpose(0, 1)
-        layers = {f"{name}.class": tokens[:, :n_prefix]} if n_prefix else {}
-        return {**layers, f"{name}.patches": tokens[:, n_prefix:]}
-
-    return split
-
-
-def _map(name: str) -> Split:
-    """Every place of a feature map (b, c, h, w) as a position."""
-
-    def split(output: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {name: output.flatten(2).transpose(1, 2)}
-
-    return split
+        return [getattr(tower, f"layer{i}") for i in range(1, 5)]
+    for name in ("stages", "layers"):
+        if hasattr(tower, name):
+            return list(getattr(tower, name))
+    named = [one.get("module") for one in getattr(tower, "feature_info", None) or ()]
+    if not named or None in named:
+        raise ValueError(f"the layers of an image tower of type {type(tower).__name__} are not known")
+    return [tower.get_submodule(name) for name in named]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from audit.fingerprint import fingerprint
 
@@ -21,6 +21,8 @@ class InputSpec(BaseModel):
 
     fit : ``squash`` resizes both sides to ``size``; ``crop`` resizes the short side and cuts the centre;
         ``pad`` resizes the long side and fills with mid-grey.
+    crop : the central share of each side that is kept, (0, 1], before ``squash`` or ``crop``; not for ``pad``. Left out
+        where it is 1, so that specifications made before it existed keep their fingerprint.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,6 +30,13 @@ class InputSpec(BaseModel):
     size: int
     fit: Literal["squash", "crop", "pad"] = "squash"
     resample: Literal["bilinear", "bicubic", "box"] = "bilinear"
+    crop: float = Field(default=1.0, gt=0, le=1, exclude_if=lambda share: share == 1.0)
+
+    @model_validator(mode="after")
+    def _padding_keeps_all(self) -> Self:
+        if self.fit == "pad" and self.crop != 1.0:
+            raise ValueError(f"fit 'pad' keeps the whole picture: crop must be 1, got {self.crop}")
+        return self
 
 
 class Layer(BaseModel):
@@ -111,4 +120,13 @@ class Extractor(Protocol):
 
     def features(self, batch: npt.NDArray[np.uint8]) -> Features:
         """Embed uint8 pictures (b, size, size, 3), RGB."""
+        ...
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """What an extractor also is when texts have a place in the space of its embedding."""
+
+    def embed_text(self, prompts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Embed n texts, float32 (n, d), not normalised; near what they describe by cosine."""
         ...

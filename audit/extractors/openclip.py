@@ -1,4 +1,4 @@
-"""The image tower of any OpenCLIP model as an extractor, its layers tapped by forward hooks.
+"""The image tower of any OpenCLIP model as an extractor, its layers tapped by forward hooks; texts in the same space.
 
 Source: Ilharco et al., "OpenCLIP", 2021 (open_clip_torch); the model's own configuration decides size, fit,
 interpolation and normalisation.
@@ -6,9 +6,10 @@ interpolation and normalisation.
 
 from __future__ import annotations
 
-import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -17,19 +18,17 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
 
-from audit.dna import NeuronRanges
 from audit.errors import ExtractorError, UnknownExtractorError, WeightsUnavailableError
-from audit.extractors import _cards, _torchvision
-from audit.extractors._calibration import calibrate
+from audit.extractors import _files, _torchvision
+from audit.extractors._names import OPTIONS, PRE, split_options
+from audit.extractors._network import Identity, Network, Preprocessing, carded, identity, resolved
 from audit.extractors._taps import Taps
-from audit.extractors.base import ExtractorSpec, Features, InputSpec, Layer
-from audit.fingerprint import fingerprint
+from audit.extractors._torch import TorchRun, device, frozen, to_numpy
+from audit.extractors.base import ExtractorSpec, InputSpec
 
-VERSION = 1
-N_CALIBRATION = 128
-CALIBRATION_SIDE = 224
-STATEMENT = f"{N_CALIBRATION} drawn scenes of {CALIBRATION_SIDE} px (audit.scenes, seed 0), resized to the input"
-_BATCH = 16
+VERSION = 2
+"""2: registers are a layer of their own, and outlier tokens do not count."""
+_PROMPTS = 64
 _FITS = {"shortest": "crop", "squash": "squash", "longest": "pad"}
 
 
@@ -47,77 +46,68 @@ class Weights:
         A tag OpenCLIP knows, or the path itself.
     path : pathlib.Path
         The file.
+    options : set of str
+        ``bf16``, ``pre``: see :mod:`audit.extractors._names`.
     """
 
     name: str
     model: str
     pretrained: str
     path: Path
+    options: frozenset[str] = frozenset()
 
     @property
-    def sha256(self) -> str:
-        """Hash of the file; computed again only when its size or time changes."""
-        stat = self.path.stat()
-        return _hash(str(self.path), stat.st_size, stat.st_mtime_ns)
+    def identity(self) -> Identity:
+        """What the extractor is called and made of."""
+        tag = "" if self.pretrained == str(self.path) else self.pretrained
+        sha256 = _files.sha256(self.path)
+        return identity("openclip", self.model, sha256, version=VERSION, tag=tag, options=self.options)
 
 
-class OpenClip:
-    """An OpenCLIP image tower on the best device at hand; see :func:`load`."""
+class OpenClip(Network):
+    """An OpenCLIP image tower on the best device at hand; see :func:`load`. It is also a ``TextEncoder``."""
 
     def __init__(self, weights: Weights) -> None:
-        self._visual, preprocess = _tower(weights)
-        self._device = _device()
-        self._visual.to(self._device)
-        self._taps = _tapped(weights.name, self._visual)
-        self._mean = np.array(preprocess["mean"], np.float32)
-        self._std = np.array(preprocess["std"], np.float32)
-        self._input = _input(weights.name, preprocess)
-        card = _cards.read(_key(weights))
-        self.spec, self.ranges = card if card else self._calibrated(weights)
+        self._weights = weights
+        visual = _model(weights).visual.eval().requires_grad_(False)
+        settings, known, chosen = dict(visual.preprocess_cfg), weights.identity, device()
+        if PRE in weights.options:
+            _leave_out_projection(weights.name, visual)
+        visual.to(chosen)
+        run = TorchRun(_tapped(weights.name, visual), chosen, known.dtype)
+        preprocessing = Preprocessing(_input(weights.name, settings), tuple(settings["mean"]), tuple(settings["std"]))
+        super().__init__(preprocessing, run, carded(known, preprocessing, run))
 
-    def features(self, batch: npt.NDArray[np.uint8]) -> Features:
-        """Embed uint8 pictures (b, size, size, 3), RGB.
+    def embed_text(self, prompts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Embed n texts in the space of the pictures, float32 (n, d); the text tower is loaded on first use.
 
         Raises
         ------
-        ValueError
-            If the batch has another shape or type.
+        ExtractorError
+            If this extractor's embedding is the one before the shared space.
+        WeightsUnavailableError
+            If the tokeniser's vocabulary is neither here nor downloadable.
         """
-        size = self._input.size
-        if batch.dtype != np.uint8 or batch.shape[1:] != (size, size, 3):
-            raise ValueError(f"this extractor takes uint8 (b, {size}, {size}, 3), got {batch.dtype} {batch.shape}")
-        return self._forward(batch)
+        if PRE in self._weights.options:
+            raise ExtractorError(self._weights.name, f"texts have no place in #{PRE} features: leave #{PRE} out")
+        encode, tokenise = self._text
+        parts = [encode(tokenise(list(prompts[i : i + _PROMPTS]))) for i in range(0, len(prompts), _PROMPTS)]
+        return np.concatenate([np.zeros((0, self.spec.dimension), np.float32), *parts])
 
-    def _forward(self, batch: npt.NDArray[np.uint8]) -> Features:
-        import torch
+    @cached_property
+    def _text(self) -> tuple[Any, Any]:
+        model = _model(self._weights).eval().requires_grad_(False)
+        model.visual = None
 
-        torch.set_num_threads(1)
-        pixels = (batch.astype(np.float32) / np.float32(255) - self._mean) / self._std
-        with torch.inference_mode(), torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False):
-            inputs = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous().to(self._device)
-            embedding, layers = self._taps.run(self._visual, inputs)
-        return Features(embedding, layers)
+        def encode(tokens: Any) -> npt.NDArray[np.float32]:
+            with frozen("cpu"):
+                return to_numpy(model.encode_text(tokens))
 
-    def _calibrated(self, weights: Weights) -> tuple[ExtractorSpec, NeuronRanges]:
-        pictures = _calibration_pictures(self._input.size)
-        batches = [self._forward(pictures[i : i + _BATCH]) for i in range(0, len(pictures), _BATCH)]
-        ranges = calibrate([batch.layers for batch in batches], STATEMENT)
-        spec = ExtractorSpec(
-            name=weights.name if weights.pretrained != str(weights.path) else f"openclip:{weights.model}",
-            architecture=weights.model,
-            weights_sha256=weights.sha256,
-            input=self._input,
-            dimension=batches[0].embedding.shape[1],
-            layers=tuple(Layer(name=name, n_neurons=v.shape[2]) for name, v in batches[0].layers.items()),
-            ranges_sha256=ranges.sha256,
-            version=VERSION,
-        )
-        _cards.write(_key(weights), spec, ranges)
-        return spec, ranges
+        return encode, _tokeniser(self._weights)
 
 
 def load(rest: str) -> OpenClip:
-    """The extractor ``openclip:MODEL/PRETRAINED-or-PATH``; the first time it also calibrates the neuron ranges.
+    """The extractor ``openclip:MODEL/PRETRAINED-or-PATH#OPTIONS``; the first time it also calibrates the neuron ranges.
 
     Raises
     ------
@@ -134,22 +124,22 @@ def load(rest: str) -> OpenClip:
 def resolve(rest: str) -> ExtractorSpec:
     """The specification of :func:`load`; only hashes the weights when it was loaded on this machine before."""
     weights = find(rest)
-    card = _cards.read(_key(weights))
-    return card[0] if card else load(rest).spec
+    return resolved(weights.identity, lambda: load(rest))
 
 
 def find(rest: str) -> Weights:
-    """Where the weights of ``MODEL/PRETRAINED-or-PATH`` are, downloading a tag if need be."""
-    open_clip = _open_clip()
-    name, (model, _, pretrained) = f"openclip:{rest}", rest.partition("/")
+    """Where the weights of ``MODEL/PRETRAINED-or-PATH#OPTIONS`` are, downloading a tag if need be."""
+    open_clip, name = _open_clip(), f"openclip:{rest}"
+    rest, options = split_options(name, rest, OPTIONS)
+    model, _, pretrained = rest.partition("/")
     if open_clip.get_model_config(model) is None:
         raise UnknownExtractorError(name, f"OpenCLIP has no model {model!r}; see open_clip.list_models()")
     tags = open_clip.list_pretrained_tags_by_model(model)
     if pretrained in tags:
-        return Weights(name, model, pretrained, _download(name, model, pretrained))
+        return Weights(name, model, pretrained, _download(name, model, pretrained), options)
     path = Path(pretrained).expanduser()
     if path.is_file():
-        return Weights(name, model, str(path), path)
+        return Weights(name, model, str(path), path, options)
     if path.suffix or "/" in pretrained:
         raise WeightsUnavailableError(name, f"there is no weights file {str(path)!r}; give the path of one that exists")
     known = ", ".join(tags) or "none: give the path of a .safetensors file"
@@ -170,15 +160,34 @@ def _download(name: str, model: str, tag: str) -> Path:
     return Path(found)
 
 
-def _tower(weights: Weights) -> tuple[Any, dict[str, Any]]:
+def _model(weights: Weights) -> Any:
     open_clip = _open_clip()
     try:
-        model = open_clip.create_model(weights.model, pretrained=weights.pretrained, weights_only=True)
+        return open_clip.create_model(weights.model, pretrained=weights.pretrained, weights_only=True)
     except (OSError, RuntimeError, ValueError, KeyError, UnpicklingError, SafetensorError) as error:
         message = f"{weights.path} does not hold a {weights.model} that can be read safely: {error}"
         raise ExtractorError(weights.name, message) from error
-    visual = model.visual.eval().requires_grad_(False)
-    return visual, dict(visual.preprocess_cfg)
+
+
+def _leave_out_projection(name: str, visual: Any) -> None:
+    """Let the tower end before its projection into the space shared with text."""
+    import torch
+
+    if getattr(visual, "proj", None) is not None:
+        visual.proj = None
+    elif hasattr(visual, "trunk"):
+        pools = [(part, module) for part, module in visual.head.named_children() if part == "pool"]
+        visual.head = torch.nn.Sequential(OrderedDict(pools))
+    else:
+        raise ExtractorError(name, f"its image tower has no projection that could be left out: name it without #{PRE}")
+
+
+def _tokeniser(weights: Weights) -> Any:
+    try:
+        return _open_clip().get_tokenizer(weights.model)
+    except (OSError, ValueError, RuntimeError) as error:
+        message = f"the vocabulary of {weights.model} is not on this machine and could not be downloaded ({error})"
+        raise WeightsUnavailableError(weights.name, message) from error
 
 
 def _tapped(name: str, visual: Any) -> Taps:
@@ -196,36 +205,6 @@ def _input(name: str, preprocess: dict[str, Any]) -> InputSpec:
     fit: Any = _FITS[preprocess["resize_mode"]]
     resample: Any = "bilinear" if preprocess["interpolation"] == "bilinear" else "bicubic"
     return InputSpec(size=sides.pop(), fit=fit, resample=resample)
-
-
-def _calibration_pictures(size: int) -> npt.NDArray[np.uint8]:
-    """Drawn scenes, always drawn at one size, as input: uint8 (n, size, size, 3)."""
-    from PIL import Image
-
-    from audit.scenes import calibration_pictures
-
-    drawn = calibration_pictures(N_CALIBRATION, CALIBRATION_SIDE, seed=0)
-    return np.stack([np.asarray(Image.fromarray(one).resize((size, size), Image.Resampling.BICUBIC)) for one in drawn])
-
-
-def _key(weights: Weights) -> str:
-    recipe = {"model": weights.model, "weights": weights.sha256, "version": VERSION, "pictures": N_CALIBRATION}
-    named = weights.name if weights.pretrained != str(weights.path) else ""
-    return fingerprint("extractor-card", {**recipe, "name": named})
-
-
-def _device() -> str:
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-@lru_cache(maxsize=64)
-def _hash(path: str, _size: int, _mtime_ns: int) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @lru_cache(maxsize=1)

@@ -9,11 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from audit.errors import UnknownExtractorError
+from audit.extractors import _chosen
+from audit.extractors._names import OPTIONS, split_options
 from audit.extractors.base import Extractor, ExtractorInfo, ExtractorSpec
+
+if TYPE_CHECKING:
+    from audit.dna import NeuronRanges
 
 ENTRY_POINTS = "assay.extractors"
 
@@ -30,11 +37,14 @@ class Scheme:
         May be slow; called once per name and process.
     resolve : (rest of the name) -> ExtractorSpec
         The same specification, as cheaply as possible.
+    is_file : bool
+        The rest of the name is the path of a whole model, which says itself what it computes.
     """
 
     info: ExtractorInfo
     load: Callable[[str], Extractor]
     resolve: Callable[[str], ExtractorSpec]
+    is_file: bool = False
 
     @property
     def name(self) -> str:
@@ -48,7 +58,8 @@ def load_extractor(name: str) -> Extractor:
     Parameters
     ----------
     name : str
-        ``classical`` or ``openclip:MODEL/PRETRAINED-or-PATH``, or what a plug-in adds.
+        ``classical``, ``openclip:MODEL/PRETRAINED-or-PATH``, ``timm:MODEL[/PATH]``, ``torch:PATH``,
+        ``onnx:PATH``, or what a plug-in adds.
 
     Raises
     ------
@@ -58,7 +69,7 @@ def load_extractor(name: str) -> Extractor:
         If its weights are neither here nor downloadable.
     """
     scheme, rest = _parse(name)
-    return scheme.load(rest)
+    return _chosen.applied(scheme.load(rest))
 
 
 def resolve_spec(name: str) -> ExtractorSpec:
@@ -70,7 +81,47 @@ def resolve_spec(name: str) -> ExtractorSpec:
         As :func:`load_extractor`.
     """
     scheme, rest = _parse(name)
-    return scheme.resolve(rest)
+    return _chosen.resolved(scheme.resolve(rest))
+
+
+def keep_ranges(name: str, ranges: NeuronRanges) -> ExtractorSpec:
+    """Let an extractor count in these ranges from now on, on this machine. Returns its new specification.
+
+    Raises
+    ------
+    UnknownExtractorError, WeightsUnavailableError
+        As :func:`load_extractor`.
+    ValueError
+        If the ranges are not of its layers.
+    """
+    scheme, rest = _parse(name)
+    return _chosen.keep(scheme.resolve(rest), ranges)
+
+
+def forget_ranges(name: str) -> ExtractorSpec:
+    """Let an extractor count in its own ranges again. Returns its own specification.
+
+    Raises
+    ------
+    UnknownExtractorError, WeightsUnavailableError
+        As :func:`load_extractor`.
+    """
+    scheme, rest = _parse(name)
+    spec = scheme.resolve(rest)
+    _chosen.forget(spec)
+    return spec
+
+
+def model_file(name: str) -> Path | None:
+    """The file of an extractor that is a whole model of somebody's making; None for weights of a known architecture.
+
+    Raises
+    ------
+    UnknownExtractorError
+        As :func:`load_extractor`.
+    """
+    scheme, rest = _parse(name)
+    return Path(split_options(name, rest, OPTIONS)[0]).expanduser() if scheme.is_file else None
 
 
 def describe_extractors() -> tuple[ExtractorInfo, ...]:
@@ -91,7 +142,7 @@ def _parse(name: str) -> tuple[Scheme, str]:
 
 @lru_cache(maxsize=1)
 def _schemes() -> dict[str, Scheme]:
-    found = [_classical(), _openclip()]
+    found = [_classical(), *_networks()]
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
         plugged: Any = point.load()
         if not isinstance(plugged, Scheme):
@@ -117,20 +168,44 @@ def _classical() -> Scheme:
     return Scheme(info, load, lambda rest: load(rest).spec)
 
 
-def _openclip() -> Scheme:
-    def load(rest: str) -> Extractor:
-        from audit.extractors.openclip import load
-
-        return load(rest)
-
-    def resolve(rest: str) -> ExtractorSpec:
-        from audit.extractors.openclip import resolve
-
-        return resolve(rest)
-
-    info = ExtractorInfo(
+def _networks() -> list[Scheme]:
+    openclip = ExtractorInfo(
         name="openclip:MODEL/PRETRAINED-or-PATH",
-        summary="Image tower of any OpenCLIP model, with layers tapped by hooks.",
+        summary="Image tower of any OpenCLIP model, with layers tapped by hooks. Options: #pre, #bf16.",
         needs="weights: a pretrained tag (downloaded once) or the path of a .safetensors file",
     )
-    return Scheme(info, load, resolve)
+    timm = ExtractorInfo(
+        name="timm:MODEL[/PATH]",
+        summary="Any timm model (convolutional, transformer, hybrid), with the layers timm names. Option: #bf16.",
+        needs="weights: downloaded once, or the path of a .safetensors file",
+    )
+    program = ExtractorInfo(
+        name="torch:PATH",
+        summary="A torch program of your own: exported (.pt2) or TorchScript (.pt, .ts). Option: #bf16.",
+        needs="the file and a .yaml beside it that describes input and outputs; it runs as a program",
+    )
+    graph = ExtractorInfo(
+        name="onnx:PATH",
+        summary="An ONNX graph of your own, run by ONNX Runtime on the CPU.",
+        needs="the file, a .yaml beside it that describes input and outputs, and the extra 'onnx'",
+    )
+    return [
+        _lazy("audit.extractors.openclip", openclip),
+        _lazy("audit.extractors.timm", timm),
+        _lazy("audit.extractors.program", program, is_file=True),
+        _lazy("audit.extractors.onnx", graph, is_file=True),
+    ]
+
+
+def _lazy(module: str, info: ExtractorInfo, *, is_file: bool = False) -> Scheme:
+    """A scheme whose module, with ``load`` and ``resolve``, is imported at its first use."""
+
+    def load(rest: str) -> Extractor:
+        loaded: Extractor = import_module(module).load(rest)
+        return loaded
+
+    def resolve(rest: str) -> ExtractorSpec:
+        spec: ExtractorSpec = import_module(module).resolve(rest)
+        return spec
+
+    return Scheme(info, load, resolve, is_file)

@@ -8,6 +8,7 @@ on its header alone: JPEGs of equal coefficients still have equal hashes.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,8 +75,9 @@ def process(data: bytes, spec: InputSpec | None, *, max_pixels: int) -> Processe
     if spec is None:
         return Processed(row, None, decoded.header)
     source = decoded
-    if decoded.scale > 1 and spec.size > min(decoded.image.size):
-        source = decode(data, max_pixels=max_pixels, short_side=spec.size)
+    short_side = math.ceil(spec.size / spec.crop)
+    if decoded.scale > 1 and short_side > min(decoded.image.size):
+        source = decode(data, max_pixels=max_pixels, short_side=short_side)
     return Processed(row, extractor_input(source.image, spec), decoded.header)
 
 
@@ -89,11 +91,9 @@ def extractor_input(image: Image.Image, spec: InputSpec) -> npt.NDArray[np.uint8
     width, height = image.size
     if spec.fit == "pad":
         return np.asarray(_padded(image, spec))
-    box = (0.0, 0.0, float(width), float(height))
-    if spec.fit == "crop":
-        side = min(width, height)
-        left, top = (width - side) / 2, (height - side) / 2
-        box = (left, top, left + side, top + side)
+    across, down = (min(width, height),) * 2 if spec.fit == "crop" else (width, height)
+    left, top = (width - across * spec.crop) / 2, (height - down * spec.crop) / 2
+    box = (left, top, left + across * spec.crop, top + down * spec.crop)
     size = (spec.size, spec.size)
     return np.asarray(image.resize(size, _RESAMPLE[spec.resample], box=box, reducing_gap=_REDUCING_GAP))
 

@@ -1,5 +1,6 @@
 """What every extractor must keep."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -7,13 +8,35 @@ import pytest
 
 from audit.dna import DnaCounter
 from audit.extractors import Extractor, ExtractorSpec, load_extractor, resolve_spec
+from tests.extractor_models import Models
 
-NAMES = ("classical",)
+NAMES = (
+    "classical",
+    "openclip:tiny-vit/PATH",
+    "timm:test_resnet/PATH",
+    "timm:test_vit/PATH#bf16",
+    "torch:PATH",
+    "onnx:PATH",
+)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Models]:
+    """Small networks with random weights, and a cache of their own."""
+    folder = tmp_path_factory.mktemp("models")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASSAY_CACHE", str(folder / "cache"))
+        yield Models(folder)
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def extractor(request: pytest.FixtureRequest) -> Extractor:
-    return load_extractor(request.param)
+def name(request: pytest.FixtureRequest, models: Models) -> str:
+    return models.named(request.param)
+
+
+@pytest.fixture(scope="module")
+def extractor(name: str) -> Extractor:
+    return load_extractor(name)
 
 
 def pictures(extractor: Extractor, n: int, seed: int = 0) -> np.ndarray:
@@ -60,8 +83,8 @@ def test_visual_dna_counts_its_layers(extractor: Extractor) -> None:
     assert counter.dna().size == 3
 
 
-def test_resolving_gives_the_specification_without_running(extractor: Extractor) -> None:
-    assert resolve_spec(extractor.spec.name) == extractor.spec
+def test_resolving_gives_the_specification_without_running(extractor: Extractor, name: str) -> None:
+    assert resolve_spec(name) == extractor.spec
 
 
 def test_the_specification_survives_json(extractor: Extractor) -> None:

@@ -18,6 +18,7 @@ from storage.sources import SourceSpec
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text("utf-8")
 ROOT = typer.main.get_command(app)
 COMMANDS = sorted(ROOT.commands)  # type: ignore[attr-defined]
+INNER = [(name, inner) for name in COMMANDS for inner in getattr(ROOT.commands[name], "commands", ())]  # type: ignore[attr-defined]
 
 
 def section(name: str) -> str:
@@ -55,6 +56,17 @@ def test_every_command_and_option_has_help(name: str) -> None:
     command = ROOT.commands[name]  # type: ignore[attr-defined]
     assert command.help
     assert [parameter.name for parameter in command.params if not parameter.help] == []
+
+
+@pytest.mark.parametrize(("name", "inner"), INNER)
+def test_every_command_of_a_command_is_documented_under_it(name: str, inner: str) -> None:
+    command = ROOT.commands[name].commands[inner]  # type: ignore[attr-defined]
+    text = section(name)
+    options = [option for parameter in command.params for option in parameter.opts if option.startswith("--")]
+    assert f"`assay {name} {inner}" in text
+    assert command.help
+    assert [parameter.name for parameter in command.params if not parameter.help] == []
+    assert [option for option in options if f"`{option}" not in text and option != "--help"] == []
 
 
 def test_every_exit_code_is_documented() -> None:

@@ -7,28 +7,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.errors import ExtractorError, UnknownExtractorError, WeightsUnavailableError
-from audit.extractors import load_extractor, resolve_spec
+from audit.errors import ConfigError, ExtractorError, UnknownExtractorError, WeightsUnavailableError
+from audit.extractors import TextEncoder, load_extractor, resolve_spec
 from audit.extractors.openclip import _open_clip
 
 VIT = {"image_size": 32, "layers": 4, "width": 32, "patch_size": 8, "head_width": 16}
 RESNET = {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None}
-TEXT = {"context_length": 8, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1}
+TRUNK = {"timm_model_pretrained": False, "timm_pool": "", "timm_proj": "linear", "image_size": 160}
+REGISTERS = {**TRUNK, "timm_model_name": "test_vit2"}
+VISIONS = {"tiny-vit": VIT, "tiny-resnet": RESNET, "tiny-registers": REGISTERS}
+TEXT = {"context_length": 8, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of a tiny transformer and a tiny ResNet, and their configurations registered with OpenCLIP."""
+    """Weights of tiny networks, and their configurations registered with OpenCLIP."""
     import torch
     from safetensors.torch import save_file
 
     folder = tmp_path_factory.mktemp("openclip")
     open_clip = _open_clip()
-    for name, vision in (("tiny-vit", VIT), ("tiny-resnet", RESNET)):
+    for name, vision in VISIONS.items():
         config = {"embed_dim": 16, "vision_cfg": vision, "text_cfg": TEXT}
         (folder / f"{name}.json").write_text(json.dumps(config))
     open_clip.add_model_config(folder)
-    for name in ("tiny-vit", "tiny-resnet"):
+    for name in VISIONS:
         torch.manual_seed(0)
         save_file(open_clip.create_model(name).state_dict(), folder / f"{name}.safetensors")
     return folder
@@ -57,6 +60,16 @@ def test_a_resnet_has_its_stages_as_layers(folder: Path) -> None:
     features = load_extractor(f"openclip:tiny-resnet/{folder}/tiny-resnet.safetensors").features(batch(2))
     shapes = {name: layer.shape for name, layer in features.layers.items()}
     assert shapes == {"stage1": (2, 64, 32), "stage2": (2, 16, 64), "stage3": (2, 4, 128), "stage4": (2, 1, 256)}
+
+
+def test_a_timm_trunk_has_its_registers_as_a_layer(folder: Path) -> None:
+    spec = resolve_spec(f"openclip:tiny-registers/{folder}/tiny-registers.safetensors")
+    assert {layer.name.rpartition(".")[2] for layer in spec.layers} == {"registers", "patches"}
+
+
+def test_a_timm_trunk_can_be_asked_for_features_before_the_projection(folder: Path) -> None:
+    spec = resolve_spec(f"openclip:tiny-registers/{folder}/tiny-registers.safetensors#pre")
+    assert spec.dimension == 64
 
 
 def test_a_tapped_layer_is_what_the_block_gave(folder: Path) -> None:
@@ -140,3 +153,66 @@ def test_without_a_network_it_says_what_to_do(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsUnavailableError, match=r"copy the \.safetensors file here"):
         resolve_spec("openclip:ViT-B-32/laion2b_s34b_b79k")
+
+
+def test_features_before_the_projection_can_be_asked_for(folder: Path) -> None:
+    extractor = load_extractor(f"openclip:tiny-vit/{folder}/tiny-vit.safetensors#pre")
+    projection = _open_clip().create_model("tiny-vit", pretrained=str(folder / "tiny-vit.safetensors")).visual.proj
+    after = load_extractor(f"openclip:tiny-vit/{folder}/tiny-vit.safetensors").features(batch(2)).embedding
+    before = extractor.features(batch(2)).embedding
+    assert extractor.spec.dimension == 32
+    np.testing.assert_allclose(before @ projection.detach().numpy(), after, atol=1e-5)
+
+
+def test_an_option_is_part_of_the_name_and_the_fingerprint(folder: Path) -> None:
+    name = f"openclip:tiny-vit/{folder}/tiny-vit.safetensors"
+    plain, before, mixed = (resolve_spec(f"{name}{option}") for option in ("", "#pre", "#bf16"))
+    assert (before.name, mixed.name, mixed.dtype) == ("openclip:tiny-vit#pre", "openclip:tiny-vit#bf16", "bfloat16")
+    assert len({plain.fingerprint, before.fingerprint, mixed.fingerprint}) == 3
+
+
+def test_bfloat16_is_near_float32(folder: Path) -> None:
+    name = f"openclip:tiny-vit/{folder}/tiny-vit.safetensors"
+    exact, mixed = (load_extractor(f"{name}{option}").features(batch(2)) for option in ("", "#bf16"))
+    assert exact.embedding.tobytes() != mixed.embedding.tobytes()
+    np.testing.assert_allclose(mixed.embedding, exact.embedding, atol=0.05)
+
+
+def test_a_tower_without_a_projection_says_so(folder: Path) -> None:
+    with pytest.raises(ExtractorError, match="no projection that could be left out"):
+        load_extractor(f"openclip:tiny-resnet/{folder}/tiny-resnet.safetensors#pre")
+
+
+def test_an_unknown_option_lists_those_there_are(folder: Path) -> None:
+    with pytest.raises(UnknownExtractorError, match="#bf16, #pre"):
+        resolve_spec(f"openclip:tiny-vit/{folder}/tiny-vit.safetensors#fast")
+
+
+def test_texts_lie_in_the_space_of_the_pictures(folder: Path) -> None:
+    extractor = load_extractor(f"openclip:tiny-vit/{folder}/tiny-vit.safetensors")
+    assert isinstance(extractor, TextEncoder)
+    open_clip = _open_clip()
+    model = open_clip.create_model("tiny-vit", pretrained=str(folder / "tiny-vit.safetensors")).eval()
+    expected = model.encode_text(open_clip.get_tokenizer("tiny-vit")(["a photo of a dog"])).detach().numpy()
+    embedded = extractor.embed_text(["a photo of a dog", "a photo of the sea"])
+    assert (embedded.shape, embedded.dtype) == ((2, 16), np.float32)
+    np.testing.assert_allclose(embedded[:1], expected, atol=1e-5)
+
+
+def test_no_texts_are_no_rows(folder: Path) -> None:
+    extractor = load_extractor(f"openclip:tiny-vit/{folder}/tiny-vit.safetensors")
+    assert isinstance(extractor, TextEncoder)
+    assert extractor.embed_text([]).shape == (0, 16)
+
+
+def test_texts_have_no_place_before_the_projection(folder: Path) -> None:
+    extractor = load_extractor(f"openclip:tiny-vit/{folder}/tiny-vit.safetensors#pre")
+    assert isinstance(extractor, TextEncoder)
+    with pytest.raises(ExtractorError, match="leave #pre out"):
+        extractor.embed_text(["a dog"])
+
+
+def test_a_device_that_is_not_there_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSAY_DEVICE", "abacus")
+    with pytest.raises(ConfigError, match="there are: cpu"):
+        load_extractor(f"openclip:tiny-vit/{folder}/tiny-vit.safetensors")

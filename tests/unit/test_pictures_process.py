@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -89,6 +90,34 @@ def test_crop_keeps_the_centre() -> None:
     assert (extractor_input(image, InputSpec(size=10, fit="crop", resample="box")) == [0, 128, 0]).all()
 
 
+def test_a_share_of_the_centre_is_cut_before_resizing() -> None:
+    image = Image.new("RGB", (60, 20), "red")
+    image.paste("green", (25, 5, 35, 15))
+    shown = extractor_input(image, InputSpec(size=10, fit="crop", crop=0.5, resample="box"))
+    assert (shown == [0, 128, 0]).all()
+
+
+def test_a_share_of_both_sides_is_cut_before_squashing() -> None:
+    image = Image.new("RGB", (60, 20), "red")
+    image.paste("green", (15, 5, 45, 15))
+    shown = extractor_input(image, InputSpec(size=10, fit="squash", crop=0.5, resample="box"))
+    assert (shown == [0, 128, 0]).all()
+
+
+def test_padding_takes_no_share() -> None:
+    with pytest.raises(ValueError, match="crop must be 1"):
+        InputSpec(size=10, fit="pad", crop=0.5)
+
+
+def test_a_whole_picture_leaves_the_fingerprint_as_it_was_before_shares() -> None:
+    assert InputSpec(size=10).model_dump(mode="json") == {"size": 10, "fit": "squash", "resample": "bilinear"}
+
+
+def test_a_share_survives_json() -> None:
+    spec = InputSpec(size=10, fit="crop", crop=0.875)
+    assert InputSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
 def test_pad_keeps_everything_on_grey() -> None:
     image = Image.new("RGB", (40, 20), "red")
     shown = extractor_input(image, InputSpec(size=8, fit="pad", resample="box"))
@@ -97,10 +126,10 @@ def test_pad_keeps_everything_on_grey() -> None:
     assert (shown[6:] == MID_GREY).all()
 
 
-@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+@pytest.mark.parametrize(("fit", "crop"), [("squash", 1.0), ("crop", 1.0), ("pad", 1.0), ("crop", 0.3)])
 @pytest.mark.parametrize("size", [(1, 1), (1, 9000), (9000, 1), (3, 2)])
-def test_absurd_sizes_become_an_input(fit: str, size: tuple[int, int]) -> None:
-    shown = pixels(encoded(Image.new("RGB", size, "teal")), InputSpec(size=24, fit=fit))  # type: ignore[arg-type]
+def test_absurd_sizes_become_an_input(fit: Any, crop: float, size: tuple[int, int]) -> None:
+    shown = pixels(encoded(Image.new("RGB", size, "teal")), InputSpec(size=24, fit=fit, crop=crop))
     assert shown.shape == (24, 24, 3)
     assert (shown == [0, 128, 128]).all(axis=2).any()
 
