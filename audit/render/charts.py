@@ -2,11 +2,15 @@
 
 Charts are drawn in the colours of the light theme; the stylesheet maps exactly these colours to variables, so they
 follow the theme. What vl-convert draws is then cut down to an allow-list of shapes, and its ids made unique.
+
+Text is measured in a font of our own that is wider than any a reader may have (``audit.render.widths``): the drawing
+depends on no font of this machine, and fits whatever font it is opened with.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,10 +18,10 @@ import vl_convert
 from markupsafe import Markup
 
 from audit.errors import ConfigError
-from audit.render import svg
+from audit.render import svg, widths
 
-WIDE = 704
-NARROW = 300
+WIDE = 832
+NARROW = 308
 
 TEXT, MUTED, GRID, AXIS = "#1b1f24", "#59626e", "#e3e6ea", "#b4bac2"
 SERIES = ("#2a62b8", "#b24c12", "#1f7f71", "#8456b3", "#8a6d14", "#687281")
@@ -30,7 +34,7 @@ _COLOUR_CHANNELS = ("color", "fill", "stroke")
 
 CONFIG: dict[str, Any] = {
     "background": None,
-    "font": "Liberation Sans",
+    "font": widths.FAMILY,
     "padding": 2,
     "view": {"stroke": None, "continuousHeight": 240},
     "axis": {
@@ -47,6 +51,7 @@ CONFIG: dict[str, Any] = {
         "tickSize": 4,
         "labelLimit": 190,
         "labelOverlap": True,
+        "labelFlush": False,
     },
     "axisX": {"grid": False, "titleAnchor": "end", "tickCount": 8},
     "axisY": {
@@ -71,7 +76,9 @@ CONFIG: dict[str, Any] = {
         "titleFontWeight": "normal",
         "symbolType": "square",
         "symbolSize": 110,
-        "offset": 32,
+        "labelLimit": 280,
+        "columnPadding": 18,
+        "offset": 12,
     },
     "title": {"color": TEXT, "fontSize": 13, "fontWeight": 600, "anchor": "start", "offset": 12},
     "header": {"labelColor": TEXT, "titleColor": MUTED, "labelFontSize": 12},
@@ -85,6 +92,17 @@ CONFIG: dict[str, Any] = {
     "range": {"category": list(SERIES), "ramp": list(RAMP), "heatmap": list(RAMP), "diverging": list(DIVERGING)},
 }
 
+_NARROW_CONFIG: dict[str, Any] = {
+    **CONFIG,
+    "axis": {**CONFIG["axis"], "labelLimit": 120},
+    "axisX": {**CONFIG["axisX"], "tickCount": 5},
+    "legend": {**CONFIG["legend"], "columns": 1},
+}
+_ABOVE_TITLE = 34
+"""Pixels between a legend and a plot whose vertical axis has its title between them."""
+_AXIS_ROOM = 66
+"""Pixels that the vertical axis of one plot among several takes."""
+
 
 def chart_svg(spec: Mapping[str, Any], *, prefix: str, width: int, series: Sequence[str] = ()) -> Markup:
     """One chart as an SVG element.
@@ -95,7 +113,7 @@ def chart_svg(spec: Mapping[str, Any], *, prefix: str, width: int, series: Seque
     prefix : str
         Makes the ids inside unique on the page.
     width : int
-        Of the plot in pixels; specifications made of several views keep the sizes they have.
+        In pixels; plots in a grid share it, other specifications made of several views keep the sizes they have.
     series : str
         The names of reference and candidate. A colour scale whose values are among them (or are
         "reference" and "candidate") gets the two colours in that order.
@@ -109,11 +127,12 @@ def chart_svg(spec: Mapping[str, Any], *, prefix: str, width: int, series: Seque
         raise ConfigError(f"a chart asks for {address!r}: put its data inside, as data.values")
     drawn = _sized(spec, width)
     _colour_series(drawn, (tuple(series), ("reference", "candidate")))
+    _register_font()
     try:
-        text = vl_convert.vegalite_to_svg(drawn, config=CONFIG, allowed_base_urls=[])
+        text = vl_convert.vegalite_to_svg(drawn, config=_config(drawn, width), allowed_base_urls=[])
     except ValueError as error:
         raise ConfigError(f"Vega-Lite refuses a chart: {' '.join(str(error).splitlines()[1:2])[:200]}") from error
-    return svg.cleaned(text, prefix=prefix)
+    return svg.cleaned(text, prefix=prefix, names=_names(drawn))
 
 
 def has_own_size(spec: Mapping[str, Any]) -> bool:
@@ -122,14 +141,49 @@ def has_own_size(spec: Mapping[str, Any]) -> bool:
     return any(key in spec for key in _OWN_SIZE) or any(key in channels for key in ("row", "column", "facet"))
 
 
+def is_grid(spec: Mapping[str, Any]) -> bool:
+    """Whether a specification repeats one plot in rows of ``columns``: its plots share the width there is."""
+    return "facet" in spec and "columns" in spec and "width" in spec.get("spec", {})
+
+
+@functools.cache
+def _register_font() -> None:
+    vl_convert.register_font_directory(str(widths.FOLDER))
+
+
+def _config(spec: Mapping[str, Any], width: int) -> dict[str, Any]:
+    config = CONFIG if width >= WIDE else _NARROW_CONFIG
+    if any(_has_title_above(view) for view in _views(spec)) and not has_own_size(spec):
+        return {**config, "legend": {**config["legend"], "offset": _ABOVE_TITLE}}
+    return config
+
+
+def _has_title_above(view: Mapping[str, Any]) -> bool:
+    y = _encoding(view).get("y", {})
+    return isinstance(y, dict) and "field" in y and bool(y.get("title", y["field"]))
+
+
 def _sized(spec: Mapping[str, Any], width: int) -> dict[str, Any]:
     drawn = copy.deepcopy({key: value for key, value in spec.items() if key not in ("config", "background")})
-    if not has_own_size(drawn):
+    if is_grid(drawn):
+        drawn["columns"] = drawn["columns"] if width >= WIDE else 1
+        drawn["spec"]["width"] = width // drawn["columns"] - _AXIS_ROOM
+    elif not has_own_size(drawn):
         drawn["width"] = width
         drawn["autosize"] = {"type": "fit-x", "contains": "padding"}
+        _wrap_titles(drawn, width - _AXIS_ROOM)
         if width < WIDE and isinstance(drawn.get("height"), int | float):
             drawn["height"] = max(round(drawn["height"] * 0.85), 120)
     return drawn
+
+
+def _wrap_titles(spec: dict[str, Any], room: float) -> None:
+    """Give titles of horizontal axes the lines they need."""
+    for view in _views(spec):
+        x = _encoding(view).get("x")
+        if isinstance(x, dict) and isinstance(x.get("title"), str):
+            lines = widths.wrapped(x["title"], room, CONFIG["axis"]["titleFontSize"])
+            x["title"] = lines if len(lines) > 1 else x["title"]
 
 
 def _encoding(view: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,3 +232,8 @@ def _values(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         data = view.get("data")
         rows = data.get("values") if isinstance(data, dict) else None
         yield from (row for row in rows or () if isinstance(row, Mapping))
+
+
+def _names(spec: Mapping[str, Any]) -> frozenset[str]:
+    """Every text among the data, so that the whole of one can be told where only its beginning fits."""
+    return frozenset(value for row in _values(spec) for value in row.values() if isinstance(value, str))

@@ -118,7 +118,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"visible": names.visible, "file_name": names.file_name}
+    environment.filters |= {"visible": names.visible, "file_name": names.file_name, "prose": names.prose}
     environment.globals |= {
         "cell": numbers.cell,
         "interval": numbers.interval,
@@ -142,6 +142,7 @@ def _context(report: Report, album: Album) -> dict[str, Any]:
         "leading": _leading(report, entries),
         "roles": dict(zip(series, _ROLES, strict=True)) if len(set(series)) == 2 else {},
         "draw_chart": _chart_drawer(series),
+        "heading": functools.partial(names.heading, kept=_names(report)),
         "severity_names": SEVERITY_NAMES,
         "max_rows": MAX_ROWS,
         "max_pictures": MAX_PICTURES,
@@ -180,6 +181,11 @@ def _unique_anchors(wanted: Any) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _names(report: Report) -> frozenset[str]:
+    """Datasets and splits: names that a heading may begin with and that are written as they are."""
+    return frozenset(name for dataset in report.datasets for name in (dataset.name, *dataset.splits))
+
+
 def _leading(report: Report, entries: Sequence[Entry]) -> list[dict[str, Any]]:
     """The worst findings of the report, for the first screen; of equal ones, one per section before a second of any."""
     place_of = {
@@ -214,7 +220,7 @@ def _chart_drawer(series: Sequence[str]) -> Callable[[ChartBlock], Drawn]:
         spec: Mapping[str, Any] = block.vega_lite
         try:
             wide = charts.chart_svg(spec, prefix=f"c{drawn}w", width=charts.WIDE, series=series)
-            if charts.has_own_size(spec):
+            if charts.has_own_size(spec) and not charts.is_grid(spec):
                 return Drawn(wide)
             return Drawn(wide, charts.chart_svg(spec, prefix=f"c{drawn}n", width=charts.NARROW, series=series))
         except ConfigError as error:

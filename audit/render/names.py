@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Collection
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"})
+_WIDE_PERCENT = re.compile(r"(?<=\d) %(?!\w)")
+_HYPHEN_MINUS = re.compile(r"(?<![^\s(\[])-(?=\d)")
 _JOINERS = frozenset({"\u200c", "\u200d"})
 
 
@@ -19,6 +23,26 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(_escaped(char) if _is_hidden(char) else char for char in text)
+
+
+def prose(text: str) -> str:
+    """A sentence with percent and minus signs written as everywhere on the page.
+
+    >>> prose("-8.9% (-12.3% to 95 %), re-saved, 2020-01-02")
+    '−8.9% (−12.3% to 95%), re-saved, 2020-01-02'
+    """
+    return _HYPHEN_MINUS.sub("\N{MINUS SIGN}", _WIDE_PERCENT.sub("%", text))
+
+
+def heading(text: str, kept: Collection[str] = ()) -> str:
+    """A heading that begins with a capital, unless its first word is a symbol or one of the names to be kept.
+
+    >>> heading("null from"), heading("p (family-wise)"), heading("night also in day", {"night"})
+    ('Null from', 'p (family-wise)', 'night also in day')
+    """
+    first = text.split(" ", 1)[0]
+    is_word = len(first) > 1 and first.isalpha() and first.islower() and first not in kept
+    return text[0].upper() + text[1:] if is_word else text
 
 
 def file_name(path: str) -> str:

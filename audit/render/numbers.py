@@ -22,8 +22,10 @@ Format = Literal["text", "integer", "number", "percent", "scientific", "bytes"]
 def number(value: float) -> str:
     """Three significant digits; whole numbers in full with thousands separated; far from 1, a power of ten.
 
-    >>> number(12480), number(0.01934), number(1234.5), number(0.0000123)
-    ('12,480', '0.0193', '1,234', '1.23 × 10⁻⁵')
+    Zeros at the end say how exact a number is, except below a hundredth, where they only make it long.
+
+    >>> number(12480), number(0.01934), number(1234.5), number(0.0000123), number(0.85), number(0.001)
+    ('12,480', '0.0193', '1,234', '1.23 × 10⁻⁵', '0.850', '0.001')
     """
     if not math.isfinite(value):
         return MISSING if math.isnan(value) else ("∞" if value > 0 else f"{_MINUS}∞")
@@ -33,7 +35,8 @@ def number(value: float) -> str:
     if size >= 999.5 or value == int(value):
         return _signed(f"{value:,.0f}")
     power = int(f"{size:.2e}".split("e")[1])
-    return _signed(f"{value:,.{2 - power}f}")
+    text = f"{value:,.{2 - power}f}"
+    return _signed(text.rstrip("0") if size < 0.01 else text)
 
 
 def scientific(value: float) -> str:
@@ -49,10 +52,10 @@ def scientific(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in [0, 1] as percent: one decimal, two significant digits below 1 %.
+    """A share in [0, 1] as percent: one decimal, as in the sentences of findings; one digit below 0.1 %.
 
-    >>> percent(0.0193), percent(0.5), percent(0.00041), percent(1.0)
-    ('1.9%', '50.0%', '0.041%', '100%')
+    >>> percent(0.0193), percent(0.5), percent(0.0026), percent(0.00041), percent(1.0)
+    ('1.9%', '50.0%', '0.3%', '0.04%', '100%')
     """
     if not math.isfinite(share):
         return MISSING
@@ -64,7 +67,7 @@ def percent(share: float) -> str:
         return _signed(f"{value:,.0f}%")
     if size < 1e-4:
         return f"{scientific(value)}%"
-    decimals = 1 if size >= 0.995 else 1 - math.floor(math.log10(size))
+    decimals = max(1, -int(f"{size:.0e}".split("e")[1]))
     return _signed(f"{value:.{decimals}f}%")
 
 
@@ -100,9 +103,17 @@ def unit_name(metric: Metric) -> str:
 
 
 def cell(value: Cell, form: Format) -> str:
-    """One table cell as its column asks; text stays as it is."""
+    """One table cell as its column asks; text stays as it is.
+
+    A measured number that happens to be whole keeps the decimals of those above and below it; a count has none.
+
+    >>> cell(1.0, "number"), cell(1, "number"), cell(16.0, "number")
+    ('1.00', '1', '16')
+    """
     if value is None:
         return MISSING
+    if form == "number" and isinstance(value, float) and value.is_integer() and 0 < abs(value) < 10:
+        return _signed(f"{value:.2f}")
     if isinstance(value, str) or form == "text":
         return value if isinstance(value, str) else number(value)
     writers = {"integer": number, "number": number, "percent": percent, "bytes": size_in_bytes}

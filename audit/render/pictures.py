@@ -62,7 +62,7 @@ def _rule(name: str, data: bytes) -> str:
     media_type, ratio = _describe(data)
     encoded = base64.b64encode(data).decode("ascii")
     shape = min(max(ratio, _NARROWEST), _WIDEST)
-    return f".{name}{{aspect-ratio:{shape:.3f};background-image:url(data:{media_type};base64,{encoded})}}"
+    return f".{name}{{--r:{shape:.3f};background-image:url(data:{media_type};base64,{encoded})}}"
 
 
 def _describe(data: bytes) -> tuple[str, float]:

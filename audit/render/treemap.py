@@ -12,10 +12,12 @@ from markupsafe import Markup, escape
 
 from audit.render.names import visible
 from audit.render.numbers import number
+from audit.render.widths import shortened, text_width
 from audit.report import TreemapItem
 
 N_SHADES = 5
-_CHAR_WIDTH = 6.9
+_NAME_SIZE, _SIZE_SIZE = 13.8, 12.0
+"""Font sizes of the style sheet; a name's is larger by the tenth by which it is bold."""
 _PADDING = 8.0
 _GAP = 2.0
 
@@ -135,8 +137,8 @@ def _cell(item: TreemapItem, box: Rectangle, shade: int) -> Markup:
 
 
 def _lines(label: str, size: str, width: float, height: float) -> list[str]:
-    room = int((width - 2 * _PADDING) / _CHAR_WIDTH)
-    if height < 26 or room < min(len(label), 4):
+    room = width - 2 * _PADDING
+    if height < 26 or room < text_width(f"{label[:3]}…" if len(label) > 4 else label, _NAME_SIZE):
         return []
-    name = label if len(label) <= room else f"{label[: max(room - 1, 1)]}…"
-    return [name, size] if height >= 42 and len(size) <= room else [name]
+    name = shortened(label, room, _NAME_SIZE)
+    return [name, size] if height >= 42 and text_width(size, _SIZE_SIZE) <= room else [name]

@@ -81,6 +81,89 @@ def test_nothing_needs_scrolling_sideways(page: Page, folder: Path, name: str, w
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+# What each page draws: places of text and edges, after every font has been chosen.
+_TEXT_OUTSIDE = """() => [...document.querySelectorAll('.canvas svg')].flatMap((svg) => {
+    const frame = svg.getBoundingClientRect();
+    return [...svg.querySelectorAll('text')].filter((text) => {
+        const box = text.getBoundingClientRect();
+        return box.width && (box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 2);
+    }).map((text) => text.textContent);
+})"""
+_TEXT_OVERLAPPING = """() => [...document.querySelectorAll('.canvas svg')].flatMap((svg) => {
+    const texts = [...svg.querySelectorAll('text')].map((text) => [text.textContent, text.getBoundingClientRect()]);
+    return texts.flatMap(([one, a], place) => texts.slice(place + 1).filter(([, b]) => a.width && b.width
+        && Math.min(a.right, b.right) - Math.max(a.left, b.left) > 0.5
+        && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4).map(([other]) => `${one} / ${other}`));
+})"""
+_BROKEN_WORDS = """() => [...document.querySelectorAll('td:not(.long), th')].flatMap((cell) => {
+    const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    const broken = [];
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        for (const word of node.data.matchAll(/[^\\s\\-–]+/g)) {
+            const range = document.createRange();
+            range.setStart(node, word.index);
+            range.setEnd(node, word.index + word[0].length);
+            const tops = new Set([...range.getClientRects()].map((box) => Math.round(box.top)));
+            if (tops.size > 1 && !cell.querySelector('code')) broken.push(word[0]);
+        }
+    }
+    return broken;
+})"""
+
+
+@pytest.mark.parametrize("width", [1280, 1000, 390])
+@pytest.mark.parametrize("name", ["audit", "comparison"])
+def test_text_in_charts_is_neither_cut_nor_on_top_of_other_text(
+    page: Page, folder: Path, name: str, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    opened(page, folder, name)
+    assert page.locator(".canvas svg text:visible").count() > 10
+    assert page.evaluate(_TEXT_OUTSIDE) == []
+    assert page.evaluate(_TEXT_OVERLAPPING) == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("name", ["audit", "comparison"])
+def test_words_and_numbers_in_tables_are_never_broken(page: Page, folder: Path, name: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    opened(page, folder, name)
+    assert page.evaluate(_BROKEN_WORDS) == []
+
+
+@pytest.mark.parametrize("name", ["audit", "comparison"])
+def test_tables_of_ten_columns_fit_a_desktop(page: Page, folder: Path, name: str) -> None:
+    opened(page, folder, name)
+    cut = "wraps => wraps.filter((wrap) => wrap.scrollWidth > wrap.clientWidth + 1).map((wrap) => wrap.ariaLabel)"
+    assert page.locator(".table-wrap").evaluate_all(cut) == []
+
+
+def test_a_table_that_is_wider_than_a_phone_shows_that_there_is_more(page: Page, folder: Path) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    opened(page, folder)
+    wide = page.locator(".table-wrap").evaluate_all(
+        "wraps => wraps.map((wrap) => [wrap.scrollWidth > wrap.clientWidth, getComputedStyle(wrap).backgroundImage])"
+    )
+    assert any(is_cut for is_cut, _ in wide)
+    assert all(background.count("linear-gradient") == 6 for _, background in wide)
+    cells = page.locator(".pinned td:first-child").evaluate_all(
+        "cells => cells.map((c) => getComputedStyle(c).position)"
+    )
+    assert set(cells) == {"sticky"}
+
+
+def test_pictures_of_a_row_stand_on_one_line(page: Page, folder: Path) -> None:
+    opened(page, folder)
+    bottoms = page.locator(".strip:not(.lead-card .strip)").evaluate_all(
+        """strips => strips.map((strip) => {
+            const boxes = [...strip.querySelectorAll('.thumb')].map((thumb) => thumb.getBoundingClientRect());
+            return boxes.slice(0, 6).filter((box) => box.left > boxes[0].left || box === boxes[0])
+                .map((box) => Math.round(box.bottom));
+        }).filter((row) => row.length > 1 && new Set(row).size > 1)"""
+    )
+    assert bottoms == []
+
+
 def test_the_first_screen_holds_verdict_five_numbers_and_worst_findings(page: Page, folder: Path) -> None:
     opened(page, folder)
     assert page.locator("#verdict").bounding_box()["y"] < 300

@@ -15,7 +15,7 @@ from audit.assemble import assemble
 from audit.errors import ConfigError
 from audit.render import render_html, stylesheet
 from audit.render.pictures import Album
-from audit.report import ChartBlock, Report
+from audit.report import ChartBlock, Column, ImagesBlock, MetricBlock, Report, TableBlock
 from tests.sample_pictures import HOSTILE, OVERRIDE, RIGHT_TO_LEFT, picture, scene, thumbnail
 from tests.sample_report import audit_report, clean_report, comparison_report
 
@@ -165,7 +165,7 @@ def test_bytes_that_are_no_picture_are_refused() -> None:
 def test_a_picture_keeps_its_shape_within_limits() -> None:
     album = Album(lambda _, image_id: scene(image_id))
     album.class_of(picture("dup-0"))
-    ratio = float(re.search(r"aspect-ratio:([\d.]+)", album.stylesheet())[1])
+    ratio = float(re.search(r"--r:([\d.]+)", album.stylesheet())[1])
     assert 0.5 <= ratio <= 2.2
 
 
@@ -196,6 +196,54 @@ def test_the_first_screen_shows_three_findings_one_section_each_before_a_second(
 
 def test_long_tables_are_cut_and_say_so() -> None:
     assert "50 of 66 rows." in body(audit_page())
+
+
+def with_section(**fields: object) -> str:
+    report = clean_report()
+    section = report.sections[0].model_copy(update=fields)
+    return body(render_html(report.model_copy(update={"sections": (section,)}), thumbnail))
+
+
+def test_a_number_that_a_finding_tells_is_not_told_again_below_it() -> None:
+    finding = clean_report().sections[1].findings[0]
+    other = finding.metric.model_copy(update={"name": "Another number"})
+    text = with_section(findings=(finding,), blocks=(MetricBlock(metric=finding.metric), MetricBlock(metric=other)))
+    assert text.count('class="block large"') == 1
+    assert "Another number" in text
+
+
+def test_a_caption_that_only_repeats_the_dataset_is_left_out() -> None:
+    said = picture("x").model_copy(update={"dataset": "day", "caption": "day"})
+    text = with_section(blocks=(ImagesBlock(title="Both", groups=((said,),)),))
+    assert '<span class="caption">' not in text
+
+
+def test_what_findings_say_is_written_with_true_minus_signs() -> None:
+    finding = clean_report().sections[1].findings[0].model_copy(update={"sentence": "It fell by -3% at 95 %."})
+    assert "It fell by −3% at 95%." in with_section(findings=(finding,))
+
+
+def table(n_columns: int, first: str) -> str:
+    columns = tuple(Column(name=f"c{place}", title=f"title {place}") for place in range(n_columns))
+    rows = ((first, *["x"] * (n_columns - 1)),)
+    return re.findall(
+        r'<table class="([^"]*)">', with_section(blocks=(TableBlock(title="T", columns=columns, rows=rows),))
+    )[0]
+
+
+def test_a_short_first_column_stays_while_the_others_are_scrolled_and_a_long_one_does_not() -> None:
+    assert table(3, "gull").split() == ["pinned"]
+    assert table(3, "a first cell that would cover the screen").split() == []
+
+
+def test_a_table_of_many_columns_is_set_tighter() -> None:
+    assert "dense" in table(9, "gull")
+
+
+def test_headings_of_columns_begin_with_a_capital() -> None:
+    columns = (Column(name="a", title="null from"), Column(name="b", title="p (family-wise)"))
+    text = with_section(blocks=(TableBlock(title="T", columns=columns, rows=((1.0, 0.5),)),))
+    assert '<th scope="col">Null from</th><th scope="col">p (family-wise)</th>' in text
 
 
 def test_large_groups_are_cut_and_say_so() -> None:

@@ -7,11 +7,11 @@ import math
 
 import pytest
 
-from audit.render import intervals, names, numbers
+from audit.render import intervals, names, numbers, widths
 from audit.report import Metric
 
 
-@pytest.mark.parametrize("module", [numbers, names, intervals])
+@pytest.mark.parametrize("module", [numbers, names, intervals, widths])
 def test_the_examples_in_the_docstrings_hold(module) -> None:
     outcome = doctest.testmod(module)
     assert outcome.attempted > 0
@@ -25,6 +25,10 @@ def test_the_examples_in_the_docstrings_hold(module) -> None:
         (-0.0193, "−0.0193"),
         (999.6, "1,000"),
         (0.9996, "1.00"),
+        (0.850, "0.850"),
+        (0.001, "0.001"),
+        (0.00120, "0.0012"),
+        (-0.0050, "−0.005"),
         (1e15, "1.00 × 10¹⁵"),
         (math.nan, "–"),
         (-math.inf, "−∞"),
@@ -40,8 +44,12 @@ def test_numbers_have_three_significant_digits(value: float, text: str) -> None:
         (0, "0%"),
         (1e-17, "0%"),
         (0.99999, "100%"),
-        (0.0099, "0.99%"),
+        (0.0099, "1.0%"),
         (0.00996, "1.0%"),
+        (0.00262, "0.3%"),
+        (0.00094, "0.09%"),
+        (0.00097, "0.1%"),
+        (0.000046, "0.005%"),
         (1e-8, "1.00 × 10⁻⁶%"),
         (-0.02, "−2.0%"),
     ],
@@ -60,6 +68,32 @@ def test_a_value_without_interval_has_none() -> None:
 )
 def test_cells_follow_their_column(value, form, text: str) -> None:
     assert numbers.cell(value, form) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(1.0, "1.00"), (-2.0, "−2.00"), (0.0, "0"), (64.0, "64"), (3, "3")])
+def test_a_measured_number_that_is_whole_keeps_the_decimals_of_its_column(value, text: str) -> None:
+    assert numbers.cell(value, "number") == text
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("-17.4% (-21.6% to -13.4%)", "−17.4% (−21.6% to −13.4%)"),
+        ("at 95 %, 1 % is usual", "at 95%, 1% is usual"),
+        ("re-saved 2020-01-02 as a-3.jpg", "re-saved 2020-01-02 as a-3.jpg"),
+        ("3-5 pictures", "3-5 pictures"),
+    ],
+)
+def test_prose_has_true_minus_signs_and_no_space_before_percent(written: str, shown: str) -> None:
+    assert names.prose(written) == shown
+
+
+def test_a_heading_begins_with_a_capital_unless_a_name_or_a_symbol_does() -> None:
+    assert names.heading("share of gull") == "Share of gull"
+    assert names.heading("p (family-wise)") == "p (family-wise)"
+    assert names.heading("night also in day", {"night", "day"}) == "night also in day"
+    assert names.heading("iPhone_2 pictures") == "iPhone_2 pictures"
+    assert names.heading("") == ""
 
 
 def test_a_zero_in_a_scientific_column_is_a_zero() -> None:
