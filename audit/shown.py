@@ -65,3 +65,13 @@ def histogram_chart(
 def counted(n: int, noun: str, plural: str = "") -> str:
     """``1 image``, ``3 images``, ``1,200 images``."""
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def have(n: int) -> str:
+    """``has`` of one, ``have`` of several."""
+    return "has" if n == 1 else "have"
+
+
+def looks(n: int) -> str:
+    """``looks`` of one, ``look`` of several."""
+    return "looks" if n == 1 else "look"
