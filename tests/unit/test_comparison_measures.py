@@ -192,3 +192,19 @@ def test_a_sample_of_bursts_holds_whole_ones_only():
     assert len(rows) == 28
     assert np.bincount(names[rows], minlength=25).max() == 4
     assert set(np.bincount(names[rows], minlength=25)) == {0, 4}
+
+
+def test_coverage_shows_the_number_that_its_sentence_says_with_the_images_of_a_draw():
+    result = run(coverage, moved()).result
+    finding = next(f for f in coverage.section(result).findings if f.id == "coverage.candidate")
+    assert finding.sentence.startswith(f"{finding.metric.value:.0%} of the candidate has nothing like it")
+    assert finding.metric.n == result.n_each
+    assert f"mean of {result.n_draws} draws of {result.n_each} images of each" in finding.metric.note
+
+
+@pytest.mark.parametrize("analysis", [coverage, frechet])
+def test_the_spread_of_draws_is_not_given_as_an_interval(analysis):
+    result = run(analysis, moved()).result
+    for metric in (*analysis.section(result).headline, *(f.metric for f in analysis.section(result).findings)):
+        assert (metric.low, metric.high, metric.n) == (None, None, result.n_each)
+        assert "no interval, but a spread of the draws" in metric.note
