@@ -67,6 +67,11 @@ def counted(n: int, noun: str, plural: str = "") -> str:
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
 
 
+def points(share: float) -> str:
+    """A difference of shares in percentage points with its sign: ``+20.4``, ``−21.6``."""
+    return f"{100 * share:+.1f}".replace("-", "−")
+
+
 def have(n: int) -> str:
     """``has`` of one, ``have`` of several."""
     return "has" if n == 1 else "have"
