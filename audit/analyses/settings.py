@@ -328,7 +328,8 @@ def _summary(result: SettingsResult) -> str:
     if result.dominant:
         tied = ", ".join(f"{d.label} to {d.attribute} = {d.value}" for d in result.dominant[:3])
         n = len({d.label for d in result.dominant})
-        return f"{counted(n, 'class', 'classes')} {'is' if n == 1 else 'are'} tied to one setting: {tied}."
+        more = f" Besides, {_leaning(result)}." if result.leaning else ""
+        return f"{counted(n, 'class', 'classes')} {'is' if n == 1 else 'are'} tied to one setting: {tied}.{more}"
     null = f"No class is almost always in one setting ({names})"
     if result.leaning:
         return f"{null}, but {_leaning(result)}."
@@ -390,7 +391,7 @@ def _leaning_finding(result: SettingsResult) -> Finding:
         action="Report accuracy for each class in each setting, and collect or up-weight the rare combinations "
         "(tables/settings.parquet).",
         table="settings",
-        weight=sum({tie.label: tie.n for tie in result.leaning}.values()) / result.n,
+        weight=first.n_value / result.n,
     )
 
 
