@@ -65,3 +65,18 @@ def histogram_chart(
 def counted(n: int, noun: str, plural: str = "") -> str:
     """``1 image``, ``3 images``, ``1,200 images``."""
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def points(share: float) -> str:
+    """A difference of shares in percentage points with its sign: ``+20.4``, ``−21.6``."""
+    return f"{100 * share:+.1f}".replace("-", "−")
+
+
+def have(n: int) -> str:
+    """``has`` of one, ``have`` of several."""
+    return "has" if n == 1 else "have"
+
+
+def looks(n: int) -> str:
+    """``looks`` of one, ``look`` of several."""
+    return "looks" if n == 1 else "look"

@@ -21,7 +21,7 @@ from audit.model import DatasetView
 from audit.report import Block, ChartBlock, Finding, Metric, Section, Severity
 from audit.shown import counted
 
-VERSION = 1
+VERSION = 2
 NO_SPLIT = ""
 IMBALANCED = 10.0
 """Largest to smallest class from which imbalance is a finding."""
@@ -206,9 +206,10 @@ def _shifted(classes: list[str], names: list[str], counts: Ints, shifts: Floats,
 
 def _summary(result: BalanceResult) -> str:
     if result.n_classes == 0:
-        return f"None of {counted(result.n, 'image')} has a label: too few to speak of balance."
+        which = "The only image has no label" if result.n == 1 else f"None of {result.n:,} images has a label"
+        return f"{which}: too few to speak of balance."
     if result.imbalance is None:
-        return f"All {counted(result.n - result.n_unlabelled, 'labelled image')} are of one class."
+        return f"Every labelled image is of one class ({result.n - result.n_unlabelled:,})."
     return (
         f"{result.n_classes} classes; the largest has {result.imbalance:.1f} times the images of the smallest, "
         f"as diverse as {result.effective:.1f} equal classes."

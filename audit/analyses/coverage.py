@@ -20,7 +20,7 @@ from audit.maths import discrepancy, pairs
 from audit.model import DatasetView
 from audit.report import Block, Column, Finding, Metric, Section, Severity, TableBlock
 
-VERSION = 1
+VERSION = 2
 MIN_HALF = 20
 MEASURES = ("precision", "recall", "density", "coverage")
 
@@ -90,7 +90,7 @@ def section(result: CoverageResult) -> Section:
         analysis=ANALYSIS.name,
         version=VERSION,
         findings=_findings(result),
-        headline=(_metric(result, "reference covered by candidate", 0),),
+        headline=(_metric(result, "Reference covered by candidate", 0),),
         blocks=_blocks(result),
         method=(
             f"An image's ball reaches to its {result.k}-th neighbour in its own dataset. Precision: share of the one's "
@@ -143,20 +143,28 @@ def _summary(result: CoverageResult) -> str:
     if forward is None or backward is None:
         return f"Not measured; there are too few images: {result.reason}."
     return (
-        f"The candidate reaches {forward.value:.0%} of the reference's pictures (halves of the reference reach "
+        f"Of samples of {result.n_each:,} images of each, the candidate reaches {forward.value:.0%} of the reference's "
+        f"pictures (halves of the reference reach "
         f"{forward.null_low:.0%} to {forward.null_high:.0%}); the reference reaches {backward.value:.0%} of the "
         f"candidate's ({backward.null_low:.0%} to {backward.null_high:.0%})."
     )
 
 
-def _metric(result: CoverageResult, name: str, direction: int) -> Metric:
+def _metric(result: CoverageResult, name: str, direction: int, *, missed: bool = False) -> Metric:
+    """The share covered, or the share missed, without an interval: the draws share images, so their spread is none."""
     share = _coverage(result, direction)
-    n = result.n_reference + result.n_candidate
-    title = name[:1].upper() + name[1:]
     if share is None:
-        return Metric(name=title, value=None, n=n, note=f"too few images: {result.reason}")
-    note = f"null band {share.null_low:.1%} to {share.null_high:.1%} at {result.n_each} images each"
-    return Metric(name=title, value=share.value, low=share.low, high=share.high, unit="share", n=n, note=note)
+        n = min(result.n_reference, result.n_candidate)
+        return Metric(name=name, value=None, n=n, note=f"too few images: {result.reason}")
+    value, *ends = (
+        1 - x if missed else x for x in (share.value, share.low, share.high, share.null_low, share.null_high)
+    )
+    low, high, usual_low, usual_high = (*sorted(ends[:2]), *sorted(ends[2:]))
+    note = (
+        f"mean of {result.n_draws} draws of {result.n_each:,} images of each; no interval, but a spread of the "
+        f"draws from {low:.1%} to {high:.1%}; null band {usual_low:.1%} to {usual_high:.1%}"
+    )
+    return Metric(name=name, value=value, unit="share", n=result.n_each, note=note)
 
 
 def _findings(result: CoverageResult) -> tuple[Finding, ...]:
@@ -169,16 +177,18 @@ def _findings(result: CoverageResult) -> tuple[Finding, ...]:
         share = _coverage(result, direction)
         if share is None or share.high >= share.null_low:
             continue
-        metric = _metric(result, f"{covered} covered by {by}", direction)
         found.append(
             Finding(
                 id=f"coverage.{covered}",
                 severity=Severity.ATTENTION if share.value < share.null_low - 0.1 else Severity.INFO,
                 sentence=(
-                    f"{1 - share.value:.0%} of the {covered} has nothing like it in the {by}; "
-                    f"{1 - share.null_high:.0%} to {1 - share.null_low:.0%} would be usual."
+                    f"{1 - share.value:.0%} of the {covered} has nothing like it in the {by}, by samples of "
+                    f"{result.n_each:,} images of each; {1 - share.null_high:.0%} to {1 - share.null_low:.0%} would be "
+                    "usual."
                 ),
-                metric=metric,
+                metric=_metric(
+                    result, f"{covered.capitalize()} with nothing like it in the {by}", direction, missed=True
+                ),
                 action=action,
                 weight=1 - share.value,
             )

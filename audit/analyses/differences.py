@@ -20,9 +20,9 @@ from audit.maths.neighbours import search
 from audit.maths.rows import image_rows
 from audit.model import DatasetView
 from audit.report import Block, Column, Finding, ImagesBlock, Metric, Picture, Section, Severity, TableBlock
-from audit.shown import counted, picture
+from audit.shown import counted, have, picture, points
 
-VERSION = 1
+VERSION = 2
 MIN_IMAGES = 20
 USUAL_BEYOND = 0.02
 BEYOND = 0.99
@@ -196,7 +196,7 @@ def _labels(sample: pairs.Sample) -> list[str | None]:
 
 def _picture(left: pairs.Sample, right: pairs.Sample, i: int) -> Picture:
     sample, row = (left, i) if i < len(left) else (right, i - len(left))
-    return picture(sample.view, int(sample.rows[row]), sample.view.name)
+    return picture(sample.view, int(sample.rows[row]))
 
 
 def _farthest(sample: pairs.Sample, distance: pairs.Float64, n: int) -> tuple[Picture, ...]:
@@ -224,7 +224,10 @@ def _summary(result: DifferencesResult) -> str:
     if result.reason:
         return f"Not compared; there are too few images: {result.reason}."
     kinds = _different(result)
-    words = f"{counted(len(kinds), 'kind')} of pictures of {len(result.kinds)} have another share in the candidate; "
+    words = (
+        f"{counted(len(kinds), 'kind')} of pictures of {len(result.kinds)} {have(len(kinds))} another share in the "
+        "candidate; "
+    )
     beyond = result.n_beyond_candidate / result.n_candidate
     return f"{words}{beyond:.0%} of its images lie farther out than 99 % of the reference's own (1 % is usual)."
 
@@ -266,9 +269,10 @@ def _findings(result: DifferencesResult) -> tuple[Finding, ...]:
                 sentence=f"One kind of picture is {share[0]:.0%} of the candidate and {share[1]:.0%} of the reference.",
                 metric=Metric(
                     name="Difference of share",
-                    value=top.difference,
-                    low=top.low,
-                    high=top.high,
+                    value=100 * top.difference,
+                    low=100 * top.low,
+                    high=100 * top.high,
+                    unit="percentage points",
                     n=result.n_reference + result.n_candidate,
                     note=f"family-wise p = {top.p_max_t:.3f}",
                 ),
@@ -294,7 +298,8 @@ def _blocks(result: DifferencesResult) -> tuple[Block, ...]:
     kinds = _different(result)[:6]
     if kinds:
         captions = tuple(
-            f"{kind.difference:+.1%} in the candidate ({kind.low:+.1%} to {kind.high:+.1%})" for kind in kinds
+            f"{points(kind.difference)} percentage points in the candidate ({points(kind.low)} to {points(kind.high)})"
+            for kind in kinds
         )
         groups = tuple(kind.pictures for kind in kinds)
         blocks.append(ImagesBlock(title="Kinds whose share differs most", groups=groups, captions=captions))
@@ -324,8 +329,10 @@ def _kinds_table(result: DifferencesResult) -> TableBlock:
         (k.cluster, k.n_reference, k.n_candidate, k.difference, k.low, k.high, k.p_max_t, k.prior, k.conditional)
         for k in result.kinds[:20]
     )
-    note = "Parts by class need a label for every image." if result.kinds and result.kinds[0].prior is None else ""
-    return TableBlock(title="Kinds of pictures", columns=columns, rows=rows, source="differences", note=note)
+    note = "The pictures of each kind: tables/differences.parquet, column cluster."
+    if result.kinds and result.kinds[0].prior is None:
+        note += " Parts by class need a label for every image."
+    return TableBlock(title="Kinds of pictures", columns=columns, rows=rows, note=note)
 
 
 ANALYSIS = register(

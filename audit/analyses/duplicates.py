@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from audit.analyses.base import Analysis, Computed, Need, Result, register
 from audit.duplicates.find import NearConfig, find_within
 from audit.duplicates.groups import make_groups
-from audit.duplicates.sections import share
-from audit.duplicates.tables import group_table, pair_table, picture_rows
+from audit.duplicates.sections import Certainty, certainty, share
+from audit.duplicates.sure import sure_copies, sure_distance
+from audit.duplicates.tables import group_table, pair_table, picture_rows, surest_first
+from audit.maths.intervals import wilson
 from audit.model import DatasetView
 from audit.report import (
     Block,
@@ -26,12 +28,14 @@ from audit.report import (
     TableBlock,
     TextBlock,
 )
+from audit.shown import counted, looks
 
 SHOWN = 12
 """Groups shown in the report; the table lists all."""
 
 PROBLEM_SHARE = 0.01
-"""From this share of superfluous pictures on, accuracy and class balance are visibly biased."""
+"""From this share of superfluous pictures on, accuracy and class balance are visibly biased. A problem is what
+lies above it with the whole of its interval, so that one picture more or less in the dataset decides nothing."""
 
 METHOD = (
     "Files are equal when their SHA-256 is; pictures when their decoded pixels and sizes are. Near-copies are proposed "
@@ -40,8 +44,10 @@ METHOD = (
     "differs most. The distance is 1 − correlation of the locally normalised thumbnails, with surcharges for what the "
     "rectangle hid, for plain drawings, for another colour and for a turn. Every picture of a group was compared "
     "with the one that is kept, so groups are no chains. The threshold was chosen on planted copies; the E-value is "
-    "the number of unrelated pairs expected so close in this dataset. Moving the threshold reads no picture again: "
-    "tables/duplicate_pairs.parquet holds the distances. Source: docs/duplicates.md."
+    "the number of unrelated pairs expected so close in this dataset. A near-copy is sure when it is at most 1, or, "
+    "where too few pairs are half alike to estimate it, at a distance up to 0.12; only sure copies are counted. "
+    "Moving the threshold reads no picture again: tables/duplicate_pairs.parquet holds the distances. Source: "
+    "docs/duplicates.md."
 )
 
 
@@ -50,18 +56,22 @@ class DuplicatesResult(Result):
 
     n: int
     n_groups: int
+    """Groups that hold a sure copy."""
     n_exact: int
     """Superfluous files: each the same file as another that stays."""
     n_pixel: int
     n_near: int
+    """Superfluous near-copies that are sure."""
+    n_possible: int
+    """Pictures within the threshold of one that stays of which it is not sure that they are copies."""
     n_conflicts: int
-    """Groups whose pictures carry different labels."""
+    """Pictures that stay with a sure copy of another label."""
     n_conflicting_images: int
-    threshold: float
-    e_at_threshold: float | None
-    """Expected number of unrelated pairs within the threshold; None where it could not be estimated."""
+    """These and their sure copies."""
+    certainty: Certainty
     groups: tuple[tuple[Picture, ...], ...]
     near_groups: tuple[tuple[Picture, ...], ...]
+    possible_groups: tuple[tuple[Picture, ...], ...]
     conflicts: tuple[tuple[Picture, ...], ...]
     classes: tuple[tuple[str, int, int], ...]
     """(label, images, superfluous images), most superfluous first."""
@@ -73,60 +83,68 @@ def compute(views: Sequence[DatasetView], config: NearConfig, rng: np.random.Gen
     (view,) = views
     found = find_within(view, config)
     groups = make_groups(view.images, found, config.threshold)
-    table = group_table(view.images, groups, found)
-    pairs = pair_table(view.images, found, config.threshold)
+    of = sure_copies(groups, found, sure_distance(found, config.threshold))
+    sure = of.keys() | ({group.rows[0] for group in groups} & set(of.values()))
+    table = group_table(view.images, groups, found, [sure & set(group.rows) for group in groups])
+    numbers = {row: number for number, group in enumerate(groups) for row in group.rows}
+    conflicts = conflicting(view.column("label"), of)
     return Computed(
-        result=_summary(view, config, table, found.tail.at(config.threshold) if found.tail else None),
-        tables={"duplicates": table, "duplicate_pairs": pairs},
+        result=_result(view, table, certainty(found, config.threshold), conflicts, numbers),
+        tables={"duplicates": table, "duplicate_pairs": pair_table(view.images, found, config.threshold)},
     )
 
 
-def _summary(view: DatasetView, config: NearConfig, table: pa.Table, expected: float | None) -> DuplicatesResult:
-    extra = table.filter(pc.invert(table.column("keep")))
-    kinds = extra.column("kind").to_pylist()
-    conflicts = conflicting_groups(table)
-    numbers = table.column("group").to_pylist()
-    near = {row["group"] for row in extra.to_pylist() if row["kind"] == "near"}
-    sizes = Counter(numbers)
-    by_size = sorted(sizes, key=lambda number: (-sizes[number], number))
-    surest = sorted(near, key=_farthest(table))
+def _result(
+    view: DatasetView, table: pa.Table, known: Certainty, conflicts: dict[int, list[int]], numbers: dict[int, int]
+) -> DuplicatesResult:
+    extra = [row for row in table.to_pylist() if not row["keep"]]
+    kinds = Counter(row["kind"] for row in extra if row["sure"])
+    sizes = Counter(table.column("group").to_pylist())
+    sure, near, possible = (
+        {row["group"] for row in extra if wanted(row)}
+        for wanted in (
+            lambda row: row["sure"],
+            lambda row: row["sure"] and row["kind"] == "near",
+            lambda row: not row["sure"],
+        )
+    )
+    orders = (
+        sorted(sure - near, key=lambda number: (-sizes[number], number)),
+        sorted(near, key=surest_first(table)),
+        sorted(possible - sure, key=surest_first(table)),
+        sorted({numbers[row] for row in conflicts}),
+    )
+    shown = [tuple(picture_rows(table, view.name, order[:SHOWN])) for order in orders]
     return DuplicatesResult(
         n=len(view),
-        n_groups=len(sizes),
-        n_exact=kinds.count("exact"),
-        n_pixel=kinds.count("pixel"),
-        n_near=kinds.count("near"),
+        n_groups=len(sure),
+        n_exact=kinds["exact"],
+        n_pixel=kinds["pixel"],
+        n_near=kinds["near"],
+        n_possible=sum(not row["sure"] for row in extra),
         n_conflicts=len(conflicts),
-        n_conflicting_images=sum(number in conflicts for number in numbers),
-        threshold=config.threshold,
-        e_at_threshold=expected,
-        groups=tuple(picture_rows(table, view.name, [n for n in by_size if n not in near][:SHOWN])),
-        near_groups=tuple(picture_rows(table, view.name, surest[:SHOWN])),
-        conflicts=tuple(picture_rows(table, view.name, sorted(conflicts)[:SHOWN])),
-        classes=_by_class(view, extra),
+        n_conflicting_images=sum(1 + len(copies) for copies in conflicts.values()),
+        certainty=known,
+        groups=shown[0],
+        near_groups=shown[1],
+        possible_groups=shown[2],
+        conflicts=shown[3],
+        classes=_by_class(view, [row for row in extra if row["sure"]]),
     )
 
 
-def _farthest(table: pa.Table) -> Callable[[int], tuple[float, int]]:
-    """Sort key of groups: the largest distance of a copy from the kept picture, the surest group first."""
-    farthest: dict[int, float] = {}
-    for number, distance in zip(table.column("group").to_pylist(), table.column("distance").to_pylist(), strict=True):
-        farthest[number] = max(farthest.get(number, 0.0), distance or 0.0)
-    return lambda number: (farthest[number], number)
+def conflicting(labels: Sequence[str | None], of: dict[int, int]) -> dict[int, list[int]]:
+    """The images that stay whose sure copies carry another label, with those copies; of :func:`sure_copies`."""
+    copies: dict[int, list[int]] = {}
+    for row, stays in of.items():
+        copies.setdefault(stays, []).append(row)
+    names = {stays: {labels[row] for row in (stays, *rows)} - {None} for stays, rows in copies.items()}
+    return {stays: rows for stays, rows in copies.items() if len(names[stays]) > 1}
 
 
-def conflicting_groups(table: pa.Table) -> set[int]:
-    """Groups of a group table whose pictures carry more than one label."""
-    labels: dict[int, set[str]] = {}
-    for number, label in zip(table.column("group").to_pylist(), table.column("label").to_pylist(), strict=True):
-        if label is not None:
-            labels.setdefault(number, set()).add(label)
-    return {number for number, names in labels.items() if len(names) > 1}
-
-
-def _by_class(view: DatasetView, extra: pa.Table) -> tuple[tuple[str, int, int], ...]:
+def _by_class(view: DatasetView, extra: Sequence[dict[str, Any]]) -> tuple[tuple[str, int, int], ...]:
     total = Counter(label for label in view.column("label") if label is not None)
-    superfluous = Counter(label for label in extra.column("label").to_pylist() if label is not None)
+    superfluous = Counter(row["label"] for row in extra if row["label"] is not None)
     return tuple((label, total[label], k) for label, k in sorted(superfluous.items(), key=lambda x: (-x[1], x[0])))
 
 
@@ -148,52 +166,90 @@ def section(result: DuplicatesResult) -> Section:
 
 
 def _summary_sentence(result: DuplicatesResult, extra: int) -> str:
+    n = result.n_possible
+    more = f" {n:,}{' more' if extra else ''} may be, or only {looks(n)} alike." if n else ""
     if extra == 0:
-        return f"No copies among {result.n} images."
+        return f"No {'sure ' if n else ''}copies among {counted(result.n, 'image')}.{more}"
+    parts = ((result.n_exact, "the same file"), (result.n_pixel, "the same pixels in another file"))
+    kinds = [f"{k:,} {what}" for k, what in parts] + [counted(result.n_near, "near-copy", "near-copies")]
     return (
-        f"{extra} of {result.n} images are copies of one that stays, in {result.n_groups} groups: {result.n_exact} the "
-        f"same file, {result.n_pixel} the same pixels in another file, {result.n_near} near-copies."
+        f"{extra:,} of {result.n:,} images {'is a copy' if extra == 1 else 'are copies'} of one that stays, in "
+        f"{counted(result.n_groups, 'group')}: {', '.join(kinds)}.{more}"
     )
 
 
 def _findings(result: DuplicatesResult) -> tuple[Finding, ...]:
-    found = []
     exact = result.n_exact + result.n_pixel
-    if result.n_conflicts:
-        found.append(
-            Finding(
-                id="duplicates.labels",
-                severity=Severity.PROBLEM,
-                sentence=f"{result.n_conflicts} groups of copies carry different labels: the same picture is called "
-                "two things, so one of them is wrong or both apply.",
-                metric=share("Images in groups with conflicting labels", result.n_conflicting_images, result.n),
-                pictures=tuple(picture for group in result.conflicts for picture in group)[:12],
-                action="Decide the right label of each group in tables/duplicates.parquet, or allow several labels.",
-                table="duplicates",
-                weight=result.n_conflicting_images / max(result.n, 1),
-            )
-        )
+    found = [_conflicts(result)] if result.n_conflicts else []
     for kind, n, shown in (("exact", exact, result.groups), ("near", result.n_near, result.near_groups)):
         if n:
-            found.append(_copies(kind, n, result.n, shown))
+            found.append(_copies(kind, n, result, shown))
+    if result.n_possible:
+        found.append(_possible(result))
     return tuple(found) or (_none_found(result),)
 
 
-def _copies(kind: str, n: int, total: int, shown: tuple[tuple[Picture, ...], ...]) -> Finding:
+def _conflicts(result: DuplicatesResult) -> Finding:
+    groups = counted(result.n_conflicts, "group")
+    return Finding(
+        id="duplicates.labels",
+        severity=Severity.PROBLEM,
+        sentence=f"{groups} of copies {'carries' if result.n_conflicts == 1 else 'carry'} different labels: the same "
+        "picture is called two things, so one of them is wrong or both apply.",
+        metric=share("Images in groups with conflicting labels", result.n_conflicting_images, result.n),
+        pictures=tuple(picture for group in result.conflicts for picture in group)[:12],
+        action="Decide the right label of each group in tables/duplicates.parquet, or allow several labels.",
+        table="duplicates",
+        weight=result.n_conflicting_images / max(result.n, 1),
+    )
+
+
+def _copies(kind: str, n: int, result: DuplicatesResult, shown: tuple[tuple[Picture, ...], ...]) -> Finding:
     what = {
-        "exact": "images are exact copies of another (same file or same pixels)",
-        "near": "images are near-copies of another: re-saved, resized, cropped, mirrored, rotated or partly covered",
+        "exact": "of another (same file or same pixels)",
+        "near": "of another: re-saved, resized, cropped, mirrored, rotated or partly covered",
     }[kind]
+    name = {"exact": ("an exact copy", "exact copies"), "near": ("a near-copy", "near-copies")}[kind][n > 1]
+    title = "Exact copies" if kind == "exact" else "Near-copies"
+    note = "" if kind == "exact" else result.certainty.of_sure()
     return Finding(
         id=f"duplicates.{kind}",
-        severity=Severity.PROBLEM if n / total >= PROBLEM_SHARE else Severity.ATTENTION,
-        sentence=f"{n} {what}.",
-        metric=share("Exact copies" if kind == "exact" else "Near-copies", n, total),
+        severity=Severity.PROBLEM if wilson(n, result.n)[0] >= PROBLEM_SHARE else Severity.ATTENTION,
+        sentence=f"{counted(n, 'image')} {'is' if n == 1 else 'are'} {name} {what}.",
+        metric=share(title, n, result.n, note=note),
         pictures=tuple(picture for group in shown for picture in group)[:12],
-        action=f"Remove the {n} files listed in tables/duplicates.parquet with keep = false and kind "
-        + ("exact or pixel." if kind == "exact" else "near, after a look at the groups below."),
+        action=f"Remove the {'file' if n == 1 else f'{n:,} files'} listed in tables/duplicates.parquet with keep = "
+        "false, sure = true and kind "
+        + ("exact or pixel." if kind == "exact" else "near, after a look at them below."),
         table="duplicates",
-        weight=n / total,
+        weight=n / result.n,
+    )
+
+
+def _possible(result: DuplicatesResult) -> Finding:
+    n, crowded = result.n_possible, result.certainty.crowded
+    if crowded:
+        sentence = f"{counted(n, 'image')} {looks(n)} like another: frames of one scene, a burst, or copies."
+        action = (
+            "Look at them. Give the frames of one scene the same value in a group column, so that no split parts them; "
+            "remove only what you see to be a copy (tables/duplicates.parquet, sure = false)."
+        )
+    else:
+        be = "a copy" if n == 1 else "copies"
+        sentence = f"{counted(n, 'image')} may be {be} of another, or only {looks(n)} like it."
+        action = (
+            "Look at the groups below and remove only what you see to be a copy (tables/duplicates.parquet, sure = "
+            "false)."
+        )
+    return Finding(
+        id="duplicates.possible",
+        severity=Severity.ATTENTION,
+        sentence=sentence,
+        metric=share("May be copies", n, result.n, note=result.certainty.of_possible()),
+        pictures=tuple(picture for group in result.possible_groups for picture in group)[:12],
+        action=action,
+        table="duplicates",
+        weight=n / result.n,
     )
 
 
@@ -213,37 +269,29 @@ def _blocks(result: DuplicatesResult) -> tuple[Block, ...]:
         ("Copies with different labels", result.conflicts),
         ("Exact copies", result.groups),
         ("Near-copies", result.near_groups),
+        ("Pictures that may be copies", result.possible_groups),
     ):
         if groups:
             note = "The marked picture is the one to keep; tables/duplicates.parquet lists all groups."
             blocks.append(ImagesBlock(title=title, groups=groups, note=note))
     if result.classes:
         rows = tuple((label, n, k, k / n) for label, n, k in result.classes[:50])
+        note = "Exact copies and sure near-copies; each picture: tables/duplicates.parquet."
         columns = (
             Column(name="label", title="Class"),
             Column(name="n", title="Images", align="right", format="integer"),
             Column(name="extra", title="Copies", align="right", format="integer"),
             Column(name="share", title="Share", align="right", format="percent"),
         )
-        blocks.append(TableBlock(title="Copies by class", columns=columns, rows=rows, source="duplicates"))
-    blocks.append(TextBlock(title="How sure", text=_how_sure(result)))
+        blocks.append(TableBlock(title="Copies by class", columns=columns, rows=rows, note=note))
+    blocks.append(TextBlock(title="How sure", text=result.certainty.explained()))
     return tuple(blocks)
-
-
-def _how_sure(result: DuplicatesResult) -> str:
-    if result.e_at_threshold is None:
-        return f"Threshold {result.threshold:g}. Too few similar pairs to estimate how many would pass by chance."
-    return (
-        f"Threshold {result.threshold:g}. From the distances of pairs that are no copies, about "
-        f"{result.e_at_threshold:.2g} unrelated pairs would be expected within it in this dataset; the e_value column "
-        "gives the number for each copy's own distance: up to 1 is near-certain, up to 10 likely."
-    )
 
 
 ANALYSIS = register(
     Analysis(
         name="duplicates",
-        version=2,
+        version=3,
         title="Duplicates",
         question="Which pictures are copies of each other?",
         datasets=1,

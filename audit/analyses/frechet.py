@@ -17,7 +17,7 @@ from audit.maths import discrepancy, pairs
 from audit.model import DatasetView
 from audit.report import Block, ChartBlock, Finding, Metric, Section, Severity
 
-VERSION = 1
+VERSION = 2
 MIN_HALF = 20
 FRACTIONS = (1.0, 0.8, 0.6, 0.45, 0.35)
 
@@ -98,9 +98,9 @@ def section(result: FrechetResult) -> Section:
         blocks=_blocks(result),
         method=(
             f"Mean over {result.n_draws} random draws of {result.n_each} images of each, in the {result.n_dimensions} "
-            "leading principal directions of both; the interval is the spread of the draws. The null band is the "
-            "central 95 % of the distances between disjoint random halves of one dataset at the same size, bursts kept "
-            f"whole. The limit for infinitely many images is a straight line in 1/n. {ANALYSIS.source}"
+            "leading principal directions of both; the draws share images, so their spread is no interval. The null "
+            "band is the central 95 % of the distances between disjoint random halves of one dataset at the same size, "
+            f"bursts kept whole. The limit for infinitely many images is a straight line in 1/n. {ANALYSIS.source}"
         ),
     )
 
@@ -130,11 +130,15 @@ def _summary(result: FrechetResult) -> str:
 
 
 def _metric(result: FrechetResult) -> Metric:
-    n = result.n_reference + result.n_candidate
+    """The distance without an interval: the draws share images, so their spread is none."""
     if result.value is None:
+        n = min(result.n_reference, result.n_candidate)
         return Metric(name="Fréchet distance", value=None, n=n, note=f"too few images: {result.reason}")
-    note = f"null band {result.null_low:.3g} to {result.null_high:.3g} at {result.n_each} images each"
-    return Metric(name="Fréchet distance", value=result.value, low=result.low, high=result.high, n=n, note=note)
+    note = (
+        f"mean of {result.n_draws} draws of {result.n_each:,} images of each; no interval, but a spread of the "
+        f"draws from {result.low:.3g} to {result.high:.3g}; null band {result.null_low:.3g} to {result.null_high:.3g}"
+    )
+    return Metric(name="Fréchet distance", value=result.value, n=result.n_each, note=note)
 
 
 def _findings(result: FrechetResult) -> tuple[Finding, ...]:

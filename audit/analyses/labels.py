@@ -20,19 +20,22 @@ from audit.maths.intervals import wilson
 from audit.maths.rows import arrange, bursts, image_rows
 from audit.model import DatasetView
 from audit.report import Block, Finding, ImagesBlock, Metric, Picture, Section, Severity, TextBlock
-from audit.shown import counted, histogram, histogram_chart, picture
+from audit.shown import counted, histogram, histogram_chart, looks, picture
 
-VERSION = 2
+VERSION = 3
 MIN_IMAGES = 40
 MIN_BURSTS = 5
 """Bursts a class needs: with fewer, some fold would leave nothing to learn it from."""
 
 SURE = 0.9
-"""Agreement of the probe with the labels from which a dispute is called a problem: below it classes look alike, and
-most disputes are about right labels."""
+"""Agreement of the probe with the labels, at its lower bound, from which a dispute is called a problem: below it
+classes look alike, and most disputes are about right labels."""
 
 USEFUL = 0.75
-"""Agreement below which a dispute says more about the extractor than about the label."""
+"""Agreement, at its lower bound, below which a dispute says more about the extractor than about the label."""
+
+PROBLEM_SHARE = 0.01
+"""Share of disputed labels, at its lower bound, from which they are a problem."""
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -79,6 +82,8 @@ class LabelsResult(Result):
     n_disputed: int
     upper_bound: int | None
     agreement: float | None
+    agreement_low: float | None
+    agreement_high: float | None
     bins: tuple[tuple[float, float, int], ...]
     suspects: tuple[tuple[Picture, ...], ...]
     captions: tuple[str, ...]
@@ -113,6 +118,8 @@ def compute(views: Sequence[DatasetView], config: LabelsConfig, rng: np.random.G
         return Computed(_nothing(n_judged, names, n_labelled, config, reason), {"labels": TABLE_SCHEMA.empty_table()})
     found = _judge(view, own, classes, config, rng)
     order = found.rows[np.lexsort((found.rows, -found.score[found.rows]))]
+    n_agreeing = int((found.margin[found.rows] <= 0).sum())
+    agreement_low, agreement_high = wilson(n_agreeing, n_judged)
     suspects = [int(i) for i in order[: config.shown] if found.suggested[i] != classes[i]]
     result = LabelsResult(
         n=n_judged,
@@ -121,7 +128,9 @@ def compute(views: Sequence[DatasetView], config: LabelsConfig, rng: np.random.G
         reason="",
         n_disputed=int(found.disputed.sum()),
         upper_bound=found.upper_bound,
-        agreement=float((found.margin[found.rows] <= 0).mean()),
+        agreement=n_agreeing / n_judged,
+        agreement_low=agreement_low,
+        agreement_high=agreement_high,
         bins=histogram(np.clip(found.margin[found.rows], -20, 20)),
         suspects=tuple(_witnesses(view, i, classes, found) for i in suspects),
         captions=tuple(f"Labelled {names[classes[i]]}, looks like {names[found.suggested[i]]}" for i in suspects),
@@ -174,6 +183,8 @@ def _nothing(n: int, names: list[str], n_labelled: int, config: LabelsConfig, re
         n_disputed=0,
         upper_bound=None,
         agreement=None,
+        agreement_low=None,
+        agreement_high=None,
         bins=(),
         suspects=(),
         captions=(),
@@ -236,7 +247,8 @@ def _summary(result: LabelsResult) -> str:
     )
     if result.n_disputed == 0:
         return f"No label of {result.n:,} is disputed by both witnesses.{left_out}"
-    return f"{counted(result.n_disputed, 'label')} of {result.n:,} are disputed by both witnesses.{left_out}"
+    be = "is" if result.n_disputed == 1 else "are"
+    return f"{counted(result.n_disputed, 'label')} of {result.n:,} {be} disputed by both witnesses.{left_out}"
 
 
 def _metric(result: LabelsResult) -> Metric:
@@ -257,9 +269,7 @@ def _metric(result: LabelsResult) -> Metric:
 def _findings(result: LabelsResult) -> tuple[Finding, ...]:
     if not result.n_disputed:
         return ()
-    share = result.n_disputed / result.n
-    agreement = result.agreement or 0.0
-    severity, claim, action = _judged(result, agreement, share)
+    severity, claim, action = _judged(result)
     return (
         Finding(
             id="labels.disputed",
@@ -269,26 +279,33 @@ def _findings(result: LabelsResult) -> tuple[Finding, ...]:
             pictures=tuple(group[0] for group in result.suspects),
             action=action,
             table="labels",
-            weight=share,
+            weight=result.n_disputed / result.n,
         ),
     )
 
 
-def _judged(result: LabelsResult, agreement: float, share: float) -> tuple[Severity, str, str]:
-    """Severity, claim and advice, by how well the probe knows the classes at all."""
+def _judged(result: LabelsResult) -> tuple[Severity, str, str]:
+    """Severity, claim and advice, by how well the probe surely knows the classes."""
+    agreement = result.agreement_low or 0.0
+    be = "is" if result.n_disputed == 1 else "are"
     review = "Review them from the top of the list and correct the wrong ones"
     if agreement >= SURE:
-        severity = Severity.PROBLEM if share >= 0.01 and result.n_disputed >= 3 else Severity.ATTENTION
-        claim = "look wrong: the nearest pictures and an independent probe both say another class."
+        many = result.n_disputed >= 3 and wilson(result.n_disputed, result.n)[0] >= PROBLEM_SHARE
+        severity = Severity.PROBLEM if many else Severity.ATTENTION
+        claim = f"{looks(result.n_disputed)} wrong: the nearest pictures and a probe both say another class."
         return severity, claim, f"{review}; people often confirm about half."
     if agreement >= USEFUL:
-        claim = "are in doubt: the nearest pictures and an independent probe both say another class."
+        claim = f"{be} in doubt: the nearest pictures and a probe both say another class."
         return Severity.ATTENTION, claim, f"{review}; where classes look alike most of them are right."
     claim = (
-        f"are disputed, but the extractor tells these classes apart in only {agreement:.0%} of cases: "
+        f"{be} disputed, but the probe agrees with only {_agreement(result)} of the labels: "
         "a list to look through, not a count of errors."
     )
     return Severity.INFO, claim, "Look at the top of the list; audit again with a stronger extractor to shorten it."
+
+
+def _agreement(result: LabelsResult) -> str:
+    return f"{result.agreement:.1%} (95 % interval {result.agreement_low:.1%} to {result.agreement_high:.1%})"
 
 
 def _blocks(result: LabelsResult) -> tuple[Block, ...]:
@@ -298,8 +315,9 @@ def _blocks(result: LabelsResult) -> tuple[Block, ...]:
         TextBlock(
             title="How far to trust this",
             text=(
-                f"The probe agrees with {result.agreement:.1%} of the {result.n:,} labels. Where classes look alike to "
-                "the extractor, a right label can be disputed; the ranking tells where to look first."
+                f"The probe agrees with {_agreement(result)} of the {result.n:,} labels. It sees the same embedding as "
+                "the nearest pictures do, so both can be wrong together. Where classes look alike to the extractor, a "
+                "right label can be disputed; the ranking tells where to look first."
             ),
         )
     ]

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
+from scipy.stats import poisson
 
 from audit.analyses.base import Analysis, Computed, Config, Need, Result, register
 from audit.maths import isolation, tails
@@ -27,8 +28,12 @@ from audit.shown import counted, histogram, histogram_chart, picture
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-VERSION = 1
+VERSION = 2
 TOO_FEW = tails.MIN_SCORES
+
+SURPRISING = 0.05
+"""Chance, in a clean dataset, of as many images that stand out, or of one with so small an E-value, below which they
+are something to look at."""
 
 TABLE_SCHEMA = pa.schema(
     [
@@ -74,6 +79,10 @@ class OutliersResult(Result):
     k: int
     expected_false: float
     n_outstanding: int
+    n_apart: int
+    """Images that stand out, an isolated group counted as one."""
+    least_expected: float | None
+    """The smallest E-value; None where there are too few images."""
     n_groups: int
     threshold: float | None
     bins: tuple[tuple[float, float, int], ...]
@@ -110,6 +119,8 @@ def compute(views: Sequence[DatasetView], config: OutliersConfig, rng: np.random
         k=config.k,
         expected_false=config.expected_false,
         n_outstanding=int(s.stands_out.sum()),
+        n_apart=len(np.unique(s.groups[s.stands_out])),
+        least_expected=float(np.nanmin(s.expected)) if np.isfinite(s.expected).any() else None,
         n_groups=len(np.unique(s.groups[s.group_size > 1])),
         threshold=None if np.isnan(threshold) else threshold,
         bins=histogram(s.score),
@@ -140,8 +151,10 @@ def section(result: OutliersResult) -> Section:
         method=(
             f"Score: mean distance to the {result.k} nearest images outside its own burst and isolated group. An "
             f"image stands out when a clean dataset of this size would hold at most {result.expected_false:g} with "
-            "such a score, by an exponential tail through the dataset's own 75 % and 95 % quantiles. Without a clean "
-            f"reference set this is a ranking, not a test. {ANALYSIS.source}"
+            "such a score, by an exponential tail through the dataset's own 75 % and 95 % quantiles. They are "
+            f"something to check when there are more than a clean dataset has in {1 - SURPRISING:.0%} of cases "
+            "(Poisson; an isolated group counts as one) or when one has an E-value of at most "
+            f"{SURPRISING:g}. Without a clean reference set this is a ranking, not a test. {ANALYSIS.source}"
         ),
     )
 
@@ -214,7 +227,19 @@ def _summary(result: OutliersResult) -> str:
     if result.n_outstanding == 0:
         return "No image stands out from the rest. The ranking shows the least usual ones first."
     groups = f", some of them in {counted(result.n_groups, 'small group')} of their own" if result.n_groups else ""
-    return f"{counted(result.n_outstanding, 'image')} of {result.n:,} stand out from the rest{groups}."
+    chance = "" if _beyond_chance(result) else f", no more than chance explains (up to {_usual(result)})"
+    stand = "stands" if result.n_outstanding == 1 else "stand"
+    return f"{counted(result.n_outstanding, 'image')} of {result.n:,} {stand} out from the rest{groups}{chance}."
+
+
+def _usual(result: OutliersResult) -> int:
+    """Most images that stand out in 95 % of clean datasets: a Poisson quantile."""
+    return int(poisson.ppf(1 - SURPRISING, result.expected_false))
+
+
+def _beyond_chance(result: OutliersResult) -> bool:
+    least = result.least_expected
+    return result.n_apart > _usual(result) or (least is not None and least <= SURPRISING)
 
 
 def _metric(result: OutliersResult) -> Metric:
@@ -225,45 +250,53 @@ def _metric(result: OutliersResult) -> Metric:
         value=result.n_outstanding,
         unit="images",
         n=result.n,
-        note=f"a ranking, so no interval; about {result.expected_false:g} would stand out by chance",
+        note=f"a ranking, so no interval; about {result.expected_false:g} would stand out by chance, and up to "
+        f"{_usual(result)} in 95 of 100 clean datasets",
     )
 
 
 def _findings(result: OutliersResult) -> tuple[Finding, ...]:
-    findings = []
-    if result.n_outstanding:
-        findings.append(
-            Finding(
-                id="outliers.stand_out",
-                severity=Severity.ATTENTION,
-                sentence=f"{counted(result.n_outstanding, 'picture')} of {result.n:,} look like nothing else here.",
-                metric=_metric(result),
-                pictures=tuple(group[0] for group in result.top)[: result.n_outstanding],
-                action="Look at them: remove what does not belong, and collect more of what does.",
-                table="outliers",
-                weight=result.n_outstanding / result.n,
-            )
-        )
+    findings = [_outstanding(result)] if result.n_outstanding else []
     if result.n_strange_for_class:
-        share = result.n_strange_for_class / result.n
-        findings.append(
-            Finding(
-                id="outliers.strange_for_class",
-                severity=Severity.INFO,
-                sentence=f"{counted(result.n_strange_for_class, 'picture')} look unlike the others of their class.",
-                metric=Metric(
-                    name="Strange for their class",
-                    value=result.n_strange_for_class,
-                    n=result.n,
-                    note=f"about {result.expected_false:g} per class expected by chance",
-                ),
-                pictures=result.strange_for_class,
-                action="Check that the label is right; if it is, the class needs more pictures like these.",
-                table="outliers",
-                weight=share,
-            )
-        )
+        findings.append(_strange(result, result.n_strange_for_class))
     return tuple(findings)
+
+
+def _outstanding(result: OutliersResult) -> Finding:
+    one, certain = result.n_outstanding == 1, _beyond_chance(result)
+    look = "looks" if one else "look"
+    said = f"{look} like nothing else here" if certain else f"{look} least like the rest, no more than chance explains"
+    action = f"Look at {'it' if one else 'them'}: remove what does not belong, and collect more of what does."
+    return Finding(
+        id="outliers.stand_out",
+        severity=Severity.ATTENTION if certain else Severity.INFO,
+        sentence=f"{counted(result.n_outstanding, 'picture')} of {result.n:,} {said}.",
+        metric=_metric(result),
+        pictures=tuple(group[0] for group in result.top)[: result.n_outstanding],
+        action=action if certain else "Nothing has to be done; the ranking shows them first.",
+        table="outliers",
+        weight=result.n_outstanding / result.n,
+    )
+
+
+def _strange(result: OutliersResult, n: int) -> Finding:
+    return Finding(
+        id="outliers.strange_for_class",
+        severity=Severity.INFO,
+        sentence=f"{counted(n, 'picture')} {'looks' if n == 1 else 'look'} unlike the others of "
+        f"{'its' if n == 1 else 'their'} class" + ("." if n > _usual(result) else ", no more than chance explains."),
+        metric=Metric(
+            name="Strange for their class",
+            value=n,
+            n=result.n,
+            note=f"a ranking, so no interval; about {result.expected_false:g} expected by chance in all classes "
+            f"together, and up to {_usual(result)} in 95 of 100 clean datasets",
+        ),
+        pictures=result.strange_for_class,
+        action="Check that the label is right; if it is, the class needs more pictures like these.",
+        table="outliers",
+        weight=n / result.n,
+    )
 
 
 def _blocks(result: OutliersResult) -> tuple[Block, ...]:

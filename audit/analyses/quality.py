@@ -11,6 +11,7 @@ Issues that only mean anything beside the others (size, form, greyscale, frames)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,9 +26,9 @@ from audit.maths.intervals import wilson
 from audit.model import DatasetView
 from audit.pictures.faults import FAULTS, Fault, Issue
 from audit.report import Block, Column, Finding, Metric, Picture, Section, Severity, TableBlock
-from audit.shown import counted, histogram, histogram_chart, picture
+from audit.shown import counted, have, histogram, histogram_chart, picture
 
-VERSION = 2
+VERSION = 3
 _SHOWN = 12
 _PROBLEM_SHARE = 0.05
 _ENOUGH = 50
@@ -243,10 +244,12 @@ def _summary(result: QualityResult) -> str:
     if result.n == 0:
         return "There are no pictures to look at."
     if result.n_flagged == 0:
-        return f"None of {counted(result.n, 'picture')} is dark, washed out, flat, blurred, empty or odd in form."
+        which = "The only picture is not" if result.n == 1 else f"None of {result.n:,} pictures is"
+        return f"{which} dark, washed out, flat, blurred, empty or odd in form."
     worst = max((item for item in result.issues), key=lambda item: item.n)
     return (
-        f"{counted(result.n_flagged, 'picture')} of {result.n:,} ({result.n_flagged / result.n:.1%}) have a fault; "
+        f"{counted(result.n_flagged, 'picture')} of {result.n:,} ({result.n_flagged / result.n:.1%}) "
+        f"{have(result.n_flagged)} a fault; "
         f"the most frequent is: {FAULTS[worst.issue].title.lower()} ({worst.n:,})."
     )
 
@@ -263,10 +266,23 @@ def _finding(item: IssueResult, n: int) -> Finding:
         sentence=f"{counted(item.n, 'picture')} of {n:,} ({item.n / n:.1%}) {words}.",
         metric=metric,
         pictures=item.worst,
-        action=fault.action,
+        action=_of_one(fault.action) if item.n == 1 else fault.action,
         table="quality",
         weight=item.n / n,
     )
+
+
+def _of_one(action: str) -> str:
+    """The advice on several pictures as advice on one."""
+    for several, one in (
+        ("they come", "it comes"),
+        ("sharp ones", "a sharp one"),
+        ("originals", "original"),
+        ("them", "it"),
+        ("their", "its"),
+    ):
+        action = re.sub(rf"\b{several}\b", one, action)
+    return action
 
 
 def _blocks(result: QualityResult) -> tuple[Block, ...]:
@@ -282,7 +298,8 @@ def _blocks(result: QualityResult) -> tuple[Block, ...]:
         (FAULTS[i.issue].title, i.n, FAULTS[i.issue].statistic, i.median, i.threshold, _origin(i))
         for i in result.issues
     )
-    blocks: list[Block] = [TableBlock(title="What was looked for", columns=columns, rows=rows, source="quality")]
+    note = "The pictures with a fault: tables/quality.parquet."
+    blocks: list[Block] = [TableBlock(title="What was looked for", columns=columns, rows=rows, note=note)]
     blurry = next((item for item in result.issues if item.issue == "blurry"), None)
     if result.sharpness and blurry is not None:
         blocks.append(

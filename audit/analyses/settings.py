@@ -6,6 +6,7 @@ question; the shares are Beta posteriors, the family-wise error is the maximum s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,26 +32,42 @@ class SettingsConfig(Config):
     prior: float = Field(5.0, gt=0, description="Weight of the overall share, in images, in each class' estimate.")
     dominant: float = Field(0.80, gt=0, lt=1, description="A setting above this share of a class is reported.")
     elsewhere: float = Field(0.30, gt=0, lt=1, description="... if its share in all other classes is below this.")
+    stronger: float = Field(
+        0.25,
+        gt=0,
+        lt=1,
+        description="... or if its share exceeds that of the other classes by this, at its lower bound.",
+    )
     alpha: float = Field(0.05, gt=0, lt=1, description="Family-wise error at which a class and a setting go together.")
     n_permutations: int = Field(999, ge=99, le=99_999, description="Permutations of the joint test.")
     max_values: int = Field(30, ge=2, le=1000, description="A column with more values than this is no setting.")
     min_class: int = Field(20, ge=1, description="Classes with fewer images are not judged.")
 
 
-class Dominance(Result):
-    """A class that is nearly always shown in one setting, and the setting hardly anywhere else."""
+class Tie(Result):
+    """A class that is shown in one setting far more often than the other classes are."""
 
     label: str
     attribute: str
     value: str
     n: int
-    share: float
+    """Images of the class."""
+    n_value: int
+    """Of these, images in the setting."""
+    smoothed: float
+    """Posterior mean of the share, with its credible interval."""
     low: float
     high: float
     elsewhere: float
+    """Share of the images of all other classes that are in the setting."""
     p_max_t: float
     pictures: tuple[Picture, ...]
     exceptions: tuple[Picture, ...]
+
+    @property
+    def share(self) -> float:
+        """Share of the images of the class that are in the setting."""
+        return self.n_value / self.n
 
 
 class SettingsResult(Result):
@@ -64,10 +81,13 @@ class SettingsResult(Result):
     n_cells: int
     n_uncommon_cells: int
     n_uncommon_images: int
-    dominant: tuple[Dominance, ...]
+    dominant: tuple[Tie, ...]
+    """Nearly always in the setting, which is hardly seen elsewhere."""
+    leaning: tuple[Tie, ...]
+    """Less than nearly always, but far more often than the others."""
     uncommon: tuple[Picture, ...]
-    top: tuple[tuple[str, str, str, int, float, float, float, float], ...]
-    """Class, attribute, value, n, share, low, high, p_max_t of the strongest associations."""
+    top: tuple[tuple[str, str, str, int, int, float, float, float, float], ...]
+    """Class, attribute, value, n, n of the class, share, low, high, p_max_t of the strongest associations."""
 
 
 SETTINGS_SCHEMA = pa.schema(
@@ -216,7 +236,9 @@ def _result(
     config: SettingsConfig,
 ) -> SettingsResult:
     strongest = sorted(rows, key=lambda r: (r["p_max_t"], -abs(r["pmi"]), r["class"], r["attribute"], r["value"]))
-    keys = ("class", "attribute", "value", "n", "p", "low", "high", "p_max_t")
+    size = Counter(view.column("label"))
+    names, numbers = ("class", "attribute", "value", "n"), ("low", "high", "p_max_t")
+    ties = _ties(view, attributes, rows, config)
     order = np.flatnonzero(n_uncommon > 0)
     order = order[np.argsort(-n_uncommon[order], kind="stable")][:12]
     return SettingsResult(
@@ -227,43 +249,51 @@ def _result(
         n_cells=len(rows),
         n_uncommon_cells=sum(r["verdict"] == UNCOMMON for r in rows),
         n_uncommon_images=int((n_uncommon > 0).sum()),
-        dominant=tuple(_dominant(view, attributes, rows, config)),
+        dominant=tuple(tie for tie in ties if _is_dominant(tie, config)),
+        leaning=tuple(tie for tie in ties if not _is_dominant(tie, config)),
         uncommon=tuple(_picture(view, int(i), _uncommon_caption(view, attributes, int(i))) for i in order),
-        top=tuple(tuple(r[k] for k in keys) for r in strongest[:20] if r["p_max_t"] <= config.alpha),
+        top=tuple(
+            (*(r[k] for k in names), size[r["class"]], r["n"] / size[r["class"]], *(r[k] for k in numbers))
+            for r in strongest[:20]
+            if r["p_max_t"] <= config.alpha
+        ),
     )
 
 
-def _dominant(
-    view: DatasetView, attributes: dict[str, list[str]], rows: list[_Row], config: SettingsConfig
-) -> list[Dominance]:
+def _is_dominant(tie: Tie, config: SettingsConfig) -> bool:
+    return tie.low >= config.dominant and tie.elsewhere < config.elsewhere
+
+
+def _ties(view: DatasetView, attributes: dict[str, list[str]], rows: list[_Row], config: SettingsConfig) -> list[Tie]:
+    """The cells that are tied beyond chance and by far, the strongest first."""
     labels = np.array(view.column("label"), object)
     found = []
     for r in rows:
-        if r["low"] < config.dominant or r["p_max_t"] > config.alpha or r["value"] == MISSING:
+        if r["p_max_t"] > config.alpha or r["value"] == MISSING or r["pmi"] <= 0:
             continue
         has_value = np.array(attributes[r["attribute"]], object) == r["value"]
         inside = labels == r["class"]
         elsewhere = float(has_value[~inside].mean()) if (~inside).any() else 1.0
-        if elsewhere >= config.elsewhere:
-            continue
         examples = np.flatnonzero(inside & has_value)[:6]
         odd = np.flatnonzero(inside & ~has_value)[:6]
-        found.append(
-            Dominance(
-                label=r["class"],
-                attribute=r["attribute"],
-                value=r["value"],
-                n=int(inside.sum()),
-                share=r["p"],
-                low=r["low"],
-                high=r["high"],
-                elsewhere=elsewhere,
-                p_max_t=r["p_max_t"],
-                pictures=tuple(_picture(view, int(i), r["value"]) for i in examples),
-                exceptions=tuple(_picture(view, int(i), "an exception") for i in odd),
-            )
+        tie = Tie(
+            label=r["class"],
+            attribute=r["attribute"],
+            value=r["value"],
+            n=int(inside.sum()),
+            n_value=r["n"],
+            smoothed=r["p"],
+            low=r["low"],
+            high=r["high"],
+            elsewhere=elsewhere,
+            p_max_t=r["p_max_t"],
+            pictures=tuple(_picture(view, int(i), r["value"]) for i in examples),
+            exceptions=tuple(_picture(view, int(i), "an exception") for i in odd),
         )
-    return sorted(found, key=lambda d: (-d.low, d.label, d.attribute))
+        judged = tie.n >= config.min_class and tie.low - elsewhere >= config.stronger
+        if judged or _is_dominant(tie, config):
+            found.append(tie)
+    return sorted(found, key=lambda tie: (-tie.low, tie.label, tie.attribute))
 
 
 def _uncommon_caption(view: DatasetView, attributes: dict[str, list[str]], i: int) -> str:
@@ -278,6 +308,8 @@ def _picture(view: DatasetView, i: int, caption: str) -> Picture:
 def section(result: SettingsResult) -> Section:
     """The findings: classes tied to a setting, and pictures in uncommon settings."""
     findings = [_dominance_finding(d, i, result.n) for i, d in enumerate(result.dominant)]
+    if result.leaning:
+        findings.append(_leaning_finding(result))
     if result.n_uncommon_images:
         findings.append(_uncommon_finding(result))
     return Section(
@@ -297,14 +329,45 @@ def _summary(result: SettingsResult) -> str:
     if not result.attributes:
         return "No metadata column describes a setting, so nothing can be said from metadata."
     names = ", ".join(result.attributes)
-    if not result.dominant:
-        return f"No class is tied to one value of {names}."
-    tied = ", ".join(f"{d.label} to {d.attribute} = {d.value}" for d in result.dominant[:3])
-    n = len({d.label for d in result.dominant})
-    return f"{counted(n, 'class', 'classes')} {'is' if n == 1 else 'are'} tied to one setting: {tied}."
+    if result.dominant:
+        tied = ", ".join(f"{d.label} to {d.attribute} = {d.value}" for d in result.dominant[:3])
+        n = len({d.label for d in result.dominant})
+        more = f" Besides, {_leaning(result)}." if result.leaning else ""
+        return f"{counted(n, 'class', 'classes')} {'is' if n == 1 else 'are'} tied to one setting: {tied}.{more}"
+    null = f"No class is almost always in one setting ({names})"
+    if result.leaning:
+        return f"{null}, but {_leaning(result)}."
+    if result.top:
+        return f"{null}; some classes and settings go together more weakly."
+    return f"{null}, and no class and setting go together beyond chance."
 
 
-def _dominance_finding(d: Dominance, i: int, n: int) -> Finding:
+def _leaning(result: SettingsResult) -> str:
+    first, n = result.leaning[0], len({tie.label for tie in result.leaning})
+    return (
+        f"{counted(n, 'class', 'classes')} {'is' if n == 1 else 'are'} shown in one setting far more often than "
+        f"the others: {first.share:.0%} of {first.label} with {first.attribute} = {first.value}, against "
+        f"{first.elsewhere:.0%} of the other classes"
+    )
+
+
+def _share_metric(tie: Tie) -> Metric:
+    """The share of images, with the credible interval of the smoothed share where it holds it."""
+    inside = tie.low <= tie.share <= tie.high
+    smoothed = f"smoothed share {tie.smoothed:.1%}, credible interval {tie.low:.1%} to {tie.high:.1%}"
+    said = f"interval: credible, of the smoothed share {tie.smoothed:.1%}" if inside else f"no interval: {smoothed}"
+    return Metric(
+        name=f"share of {tie.label} with {tie.attribute} = {tie.value}",
+        value=tie.share,
+        low=tie.low if inside else None,
+        high=tie.high if inside else None,
+        unit="share",
+        n=tie.n,
+        note=f"{tie.n_value:,} of {tie.n:,} images; family-wise p = {tie.p_max_t:.3f}; {said}",
+    )
+
+
+def _dominance_finding(d: Tie, i: int, n: int) -> Finding:
     return Finding(
         id=f"settings.dominant.{i}",
         severity=Severity.ATTENTION,
@@ -312,19 +375,27 @@ def _dominance_finding(d: Dominance, i: int, n: int) -> Finding:
             f"{d.share:.0%} of {d.label} is shown with {d.attribute} = {d.value}, against {d.elsewhere:.0%} of the "
             "other classes: a model can name the class without looking at the object."
         ),
-        metric=Metric(
-            name=f"share of {d.label} with {d.attribute} = {d.value}",
-            value=d.share,
-            low=d.low,
-            high=d.high,
-            unit="share",
-            n=d.n,
-            note=f"family-wise p = {d.p_max_t:.3f}; credible interval",
-        ),
+        metric=_share_metric(d),
         pictures=(*d.pictures, *d.exceptions),
         action=f"Collect or up-weight pictures of {d.label} in other settings, and test a model on those alone.",
         table="settings",
         weight=d.n / n,
+    )
+
+
+def _leaning_finding(result: SettingsResult) -> Finding:
+    first = result.leaning[0]
+    said = _leaning(result)
+    return Finding(
+        id="settings.leaning",
+        severity=Severity.ATTENTION,
+        sentence=f"{said}: a model can guess one from the other.",
+        metric=_share_metric(first),
+        pictures=(*first.pictures, *first.exceptions),
+        action="Report accuracy for each class in each setting, and collect or up-weight the rare combinations "
+        "(tables/settings.parquet).",
+        table="settings",
+        weight=first.n_value / result.n,
     )
 
 
@@ -354,19 +425,21 @@ def _uncommon_finding(result: SettingsResult) -> Finding:
 def _blocks(result: SettingsResult) -> tuple[TableBlock, ...]:
     if not result.top:
         return ()
-    titles = ("Class", "Setting", "Value", "Images", "Share", "Low", "High", "p (family-wise)")
-    formats = ("text", "text", "text", "integer", "percent", "percent", "percent", "number")
+    titles = ("Class", "Setting", "Value", "Images", "Of", "Share", "Smoothed from", "to", "p (family-wise)")
+    formats = ("text", "text", "text", "integer", "integer", "percent", "percent", "percent", "number")
     columns = tuple(
         Column(name=t.lower(), title=t, align="left" if f == "text" else "right", format=f)
         for t, f in zip(titles, formats, strict=True)
     )
     title = "Classes and settings that go together most"
-    return (TableBlock(title=title, columns=columns, rows=result.top, source="settings"),)
+    note = "Share: images in the setting of the images of the class. The interval is that of the smoothed share."
+    return (TableBlock(title=title, columns=columns, rows=result.top, source="settings", note=note),)
 
 
 def _method(config: SettingsConfig) -> str:
     return (
-        "Share of a setting in a class: posterior mean and 95 % credible interval of a Beta distribution; its prior is "
+        "Shares are of images. The interval beside them is the 95 % credible interval of a smoothed share, the "
+        "posterior mean of a Beta distribution (p, low and high of tables/settings.parquet); its prior is "
         f"the setting's overall share with the weight of {config.prior:g} images; images that share a group count as "
         f"one. A setting is uncommon for a class if the upper bound lies below {config.tau:.0%}, common if the lower "
         "bound lies above. Whether class and setting go together at all is tested for all classes, settings and values "
@@ -378,7 +451,7 @@ def _method(config: SettingsConfig) -> str:
 ANALYSIS = register(
     Analysis(
         name="settings",
-        version=1,
+        version=2,
         title="Settings",
         question="In which circumstances is each class shown, and in which hardly ever?",
         datasets=1,

@@ -21,7 +21,7 @@ from audit.maths.histograms import INNER_BINS, MEAN_UNIT
 from audit.model import DatasetView
 from audit.report import Block, ChartBlock, Column, Finding, Metric, MetricBlock, Section, Severity, TableBlock
 
-VERSION = 1
+VERSION = 2
 RATIO = 1.5
 """Times its floor from which a distance is called a difference: random halves of three real sets stayed below."""
 NOTABLE, LARGE = 0.2, 0.5
@@ -292,7 +292,7 @@ def section(result: DnaResult) -> Section:
         version=VERSION,
         findings=_findings(result, metric),
         headline=(metric,),
-        blocks=_blocks(result, metric),
+        blocks=_blocks(result),
         method=(
             "For every neuron the distance is the area between the two cumulative distributions of its activations "
             "(1-D Wasserstein), in standard deviations of the reference; mean over the neurons of a layer, then over "
@@ -372,7 +372,7 @@ def _findings(result: DnaResult, metric: Metric) -> tuple[Finding, ...]:
     )
 
 
-def _blocks(result: DnaResult, metric: Metric) -> tuple[Block, ...]:
+def _blocks(result: DnaResult) -> tuple[Block, ...]:
     if result.corrected is None:
         return ()
     peer = Metric(
@@ -383,7 +383,7 @@ def _blocks(result: DnaResult, metric: Metric) -> tuple[Block, ...]:
         note="as the paper aggregates it, floor not taken off; no interval",
     )
     charts = (_layer_chart(result), *((_neuron_chart(result),) if result.neurons else ()))
-    return (MetricBlock(metric=metric), MetricBlock(metric=peer), _layer_table(result), *charts)
+    return (MetricBlock(metric=peer), _layer_table(result), *charts)
 
 
 def _layer_table(result: DnaResult) -> TableBlock:
@@ -401,8 +401,7 @@ def _layer_table(result: DnaResult) -> TableBlock:
             (v.layer, v.n_neurons, v.distance, v.floor, v.corrected, v.ratio, v.median, v.share_above)
             for v in result.layers
         ),
-        source="dna_neurons",
-        note="Standard deviations of the reference; dead neurons left out.",
+        note="Standard deviations of the reference; dead neurons left out. Each neuron: tables/dna_neurons.parquet.",
     )
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from audit.duplicates.find import Pairs
+from audit.duplicates.roles import evaluation_rank
 from audit.maths.components import stars
 
 Int64 = npt.NDArray[np.int64]
@@ -31,27 +32,36 @@ class Group:
     kinds: tuple[str, ...]
 
 
-def make_groups(images: pa.Table, found: Pairs, threshold: float) -> list[Group]:
+def make_groups(images: pa.Table, found: Pairs, threshold: float, stays: list[int] | None = None) -> list[Group]:
     """Groups at a threshold, ordered by the path of the kept picture.
 
-    The kept picture has the most copies in its group; among equals the largest, then the one with the most bytes,
-    then the first by path.
+    The kept picture is one of those with the greatest rank in ``stays`` (by default :func:`tested_on`, so that it is
+    not the one that closing a leak removes); among those it has the most copies in its group; among equals it is the
+    largest, then the one with the most bytes, then the first by path.
     """
-    worth = node_worth(images, found)
+    worth, of_node = node_worth(images, found), _rows_of(found.node)
+    stays = tested_on(images) if stays is None else stays
+    first = np.array([max(stays[row] for row in of_node[node]) for node in range(len(found.first))], dtype=np.int64)
     near = found.pairs[found.within(threshold)]
-    linked = stars(near, worth, lambda asked: found.confirm(asked, threshold))
-    of_node = _rows_of(found.node)
+    linked = stars(near, worth, lambda asked: found.confirm(asked, threshold), first=first)
     taken = {int(node) for group in linked for node in group}
     alone = [np.array([node]) for node, rows in of_node.items() if len(rows) > 1 and node not in taken]
-    groups = [group_of(images, [of_node[int(node)] for node in nodes]) for nodes in (*linked, *alone)]
+    groups = [group_of(images, [of_node[int(node)] for node in nodes], stays) for nodes in (*linked, *alone)]
     paths = images.column("path").to_pylist()
     return sorted(groups, key=lambda group: (paths[group.rows[0]], group.rows))
 
 
-def group_of(images: pa.Table, nodes: list[list[int]]) -> Group:
-    """The group of some nodes' image rows; the kept image is the best of the first node."""
+def tested_on(images: pa.Table) -> list[int]:
+    """Rank of each image by how much its split is tested on; −1 without a split."""
+    splits: list[str | None] = images.column("split").to_pylist()
+    rank = evaluation_rank(splits)
+    return [-1 if split is None else rank[split] for split in splits]
+
+
+def group_of(images: pa.Table, nodes: list[list[int]], stays: list[int]) -> Group:
+    """The group of some nodes' image rows; the kept image is the best of the first node, by ``stays`` before all."""
     paths, files = images.column("path").to_pylist(), images.column("content_hash").to_pylist()
-    kept, *same = sorted(nodes[0], key=lambda row: (-_bytes_of(images, row), paths[row]))
+    kept, *same = sorted(nodes[0], key=lambda row: (-stays[row], -_bytes_of(images, row), paths[row]))
     others = {row: "exact" if files[row] == files[kept] else "pixel" for row in same}
     others |= {row: "near" for node in nodes[1:] for row in node}
     rows = sorted(others, key=lambda row: (paths[row], row))

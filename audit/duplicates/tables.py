@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ GROUP_SCHEMA = pa.schema(
         pa.field("path", pa.string(), nullable=False),
         pa.field("kind", pa.string(), nullable=False),
         pa.field("keep", pa.bool_(), nullable=False),
+        pa.field("sure", pa.bool_(), nullable=False),
         pa.field("how", pa.string()),
         pa.field("distance", pa.float32()),
         pa.field("e_value", pa.float64()),
@@ -32,6 +33,7 @@ GROUP_SCHEMA = pa.schema(
 group : from 0, by the path of the kept picture
 kind : ``exact`` (same file), ``pixel`` (same pixels, another file) or ``near``, as seen from the kept picture
 keep : whether this is the one to keep
+sure : whether it is a copy for certain of a picture that stays; of the kept one, whether it has such a copy
 how : what was done to the kept picture to get this one; null for the kept one
 distance : of the second look, to the kept picture, 0 for exact and pixel; null for the kept one
 e_value : expected number of unrelated pairs as close as this in the dataset; null where unknown
@@ -85,8 +87,8 @@ class PairWords:
         )
 
 
-def group_table(images: pa.Table, groups: Sequence[Group], found: Pairs) -> pa.Table:
-    """The groups as a table of GROUP_SCHEMA."""
+def group_table(images: pa.Table, groups: Sequence[Group], found: Pairs, sure: Sequence[Collection[int]]) -> pa.Table:
+    """The groups as a table of GROUP_SCHEMA; ``sure`` has the rows of each group that are sure."""
     words = PairWords(images, found)
     columns = {name: images.column(name).to_pylist() for name in ("image_id", "path", "label", "split")}
     rows: list[dict[str, Any]] = []
@@ -96,7 +98,8 @@ def group_table(images: pa.Table, groups: Sequence[Group], found: Pairs) -> pa.T
             how, distance, expected = (None, None, None) if kept else words.between(group.rows[0], row)
             said = {"exact": "same file", "pixel": "same pixels, another file"}.get(kind, how) if not kept else None
             rows.append(
-                {"group": number, "kind": kind, "keep": kept, "how": said, "distance": distance, "e_value": expected}
+                {"group": number, "kind": kind, "keep": kept, "sure": row in sure[number]}
+                | {"how": said, "distance": distance, "e_value": expected}
                 | {name: values[row] for name, values in columns.items()}
             )
     return pa.Table.from_pylist(rows, schema=GROUP_SCHEMA)
@@ -128,14 +131,18 @@ def pair_table(images: pa.Table, found: Pairs, threshold: float) -> pa.Table:
 
 
 def picture_rows(table: pa.Table, dataset: str, numbers: Iterable[int], *, limit: int = 6) -> list[tuple[Picture, ...]]:
-    """Pictures of some groups of a group table, the kept one first and marked, at most ``limit`` of each."""
+    """Pictures of some groups of a group table, the kept one first and marked, at most ``limit`` of each.
+
+    Those of which it is not sure that they are copies say so.
+    """
     wanted = {number: place for place, number in enumerate(numbers)}
     shown: list[list[Picture]] = [[] for _ in wanted]
     for row in table.to_pylist():
         place = wanted.get(row["group"])
         if place is None or len(shown[place]) >= limit:
             continue
-        caption = " · ".join(part for part in (row["split"], row["label"], row["how"] or "kept") if part)
+        said = (row["how"], "" if row["sure"] else "may be a copy") if shown[place] else ("kept",)
+        caption = " · ".join(part for part in (row["split"], row["label"], *said) if part)
         shown[place].append(
             Picture(
                 dataset=row.get("dataset") or dataset,
@@ -146,3 +153,13 @@ def picture_rows(table: pa.Table, dataset: str, numbers: Iterable[int], *, limit
             )
         )
     return [tuple(pictures) for pictures in shown]
+
+
+def surest_first(table: pa.Table) -> Callable[[int], tuple[float, int]]:
+    """Sort key of the groups of a table: the largest distance of a sure copy, or else of any; sure ones first."""
+    farthest: dict[int, float] = {}
+    unsure: dict[int, float] = {}
+    for row in table.select(["group", "sure", "distance"]).to_pylist():
+        into = farthest if row["sure"] else unsure
+        into[row["group"]] = max(into.get(row["group"], 0.0), row["distance"] or 0.0)
+    return lambda number: (farthest[number] if number in farthest else 1.0 + unsure[number], number)

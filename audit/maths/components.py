@@ -37,11 +37,14 @@ def components(n: int, pairs: Int64) -> Int64:
     return numbered
 
 
-def stars(pairs: Int64, worth: Int64, confirm: Callable[[Int64], npt.NDArray[np.bool_]]) -> list[Int64]:
+def stars(
+    pairs: Int64, worth: Int64, confirm: Callable[[Int64], npt.NDArray[np.bool_]], *, first: Int64 | None = None
+) -> list[Int64]:
     """Divide linked nodes into groups in which everyone is linked to the first.
 
-    The centre of a component is its node with the most links, the one of greatest worth among equals. Nodes not
-    linked to it are put to ``confirm``; those it refuses go on without it, so a chain of small changes never makes
+    The centre of a component is its node with the most links, the one of greatest worth among equals; with ``first``,
+    one of those for which that is greatest. Nodes not linked to it are put to ``confirm``; those it refuses go on
+    without it, so a chain of small changes never makes
     one group of unlike ends. Nodes left without a link to any centre are in no group.
 
     Parameters
@@ -51,6 +54,8 @@ def stars(pairs: Int64, worth: Int64, confirm: Callable[[Int64], npt.NDArray[np.
     worth : int64 (n,)
         Distinct ranks; greater is better.
     confirm : (q, 2) pairs (centre, node) -> bool (q,)
+    first : int64 (n,), optional
+        Goes before the number of links in the choice of the centre.
 
     Returns
     -------
@@ -58,12 +63,13 @@ def stars(pairs: Int64, worth: Int64, confirm: Callable[[Int64], npt.NDArray[np.
         The centre first, the others ascending; in the order of their centres.
     """
     found: list[Int64] = []
+    before = np.zeros(len(worth), dtype=np.int64) if first is None else first
     while len(pairs):
         nodes, flat = np.unique(pairs, return_inverse=True)
         links = flat.reshape(pairs.shape)
         degree = np.bincount(links.ravel(), minlength=len(nodes))
         part = components(len(nodes), links)
-        order = np.lexsort((worth[nodes], degree, part))
+        order = np.lexsort((worth[nodes], degree, before[nodes], part))
         centre_of = order[np.append(part[order][1:] != part[order][:-1], True)][part]
         direct = centre_of == np.arange(len(nodes))
         for a, b in ((0, 1), (1, 0)):

@@ -88,3 +88,7 @@ def test_the_table_holds_every_class_in_every_split_and_overall():
 
 def test_no_label_at_all_is_said():
     assert "too few" in ANALYSIS.section(run([None] * 4).result).summary
+
+
+def test_the_only_image_without_a_label_is_spoken_of_in_the_singular():
+    assert ANALYSIS.section(run([None]).result).summary == "The only image has no label: too few to speak of balance."

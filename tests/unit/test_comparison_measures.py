@@ -192,3 +192,45 @@ def test_a_sample_of_bursts_holds_whole_ones_only():
     assert len(rows) == 28
     assert np.bincount(names[rows], minlength=25).max() == 4
     assert set(np.bincount(names[rows], minlength=25)) == {0, 4}
+
+
+def test_coverage_shows_the_number_that_its_sentence_says_with_the_images_of_a_draw():
+    result = run(coverage, moved()).result
+    finding = next(f for f in coverage.section(result).findings if f.id == "coverage.candidate")
+    assert finding.sentence.startswith(f"{finding.metric.value:.0%} of the candidate has nothing like it")
+    assert finding.metric.n == result.n_each
+    assert f"mean of {result.n_draws} draws of {result.n_each} images of each" in finding.metric.note
+
+
+@pytest.mark.parametrize("analysis", [coverage, frechet])
+def test_the_spread_of_draws_is_not_given_as_an_interval(analysis):
+    result = run(analysis, moved()).result
+    for metric in (*analysis.section(result).headline, *(f.metric for f in analysis.section(result).findings)):
+        assert (metric.low, metric.high, metric.n) == (None, None, result.n_each)
+        assert "no interval, but a spread of the draws" in metric.note
+
+
+def differing_kinds():
+    candidate = taken(make_view(1, name="candidate", n_per_class=120), np.arange(200))
+    return run(differences, (make_view(0, n_per_class=120), candidate)).result
+
+
+def test_differences_of_shares_are_percentage_points_with_a_true_minus_sign():
+    section = differences.section(differing_kinds())
+    captions = next(b for b in section.blocks if b.title == "Kinds whose share differs most").captions
+    assert any("\u2212" in caption for caption in captions)
+    assert all("percentage points" in caption and "-" not in caption for caption in captions)
+    metric = next(f for f in section.findings if f.id == "differences.kinds").metric
+    assert metric.unit == "percentage points"
+    assert abs(metric.value) > 1
+
+
+def test_the_table_of_kinds_does_not_pass_for_a_part_of_the_table_of_pictures():
+    table = next(b for b in differences.section(differing_kinds()).blocks if b.title == "Kinds of pictures")
+    assert table.source == ""
+    assert "tables/differences.parquet" in table.note
+
+
+def test_pictures_of_kinds_are_not_captioned_with_the_dataset_that_stands_beside_them():
+    result = differing_kinds()
+    assert {p.caption for kind in result.kinds for p in kind.pictures} == {""}

@@ -86,3 +86,9 @@ def test_its_charts_can_be_drawn() -> None:
     assert len(charts) == 2
     for chart in charts:
         assert "<path" in vl_convert.vegalite_to_svg(chart.vega_lite)
+
+
+def test_the_distance_is_shown_once_by_its_finding_and_not_again_below() -> None:
+    shown = section(1.0)
+    names = [block.metric.name for block in shown.blocks if block.kind == "metric"]
+    assert shown.findings[0].metric.name not in names

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy.ndimage import affine_transform
 
+from audit.duplicates.roles import evaluation_rank
 from audit.maths.alignment import IDENTITY, identity, refine, sample, standardise
 from audit.maths.cells import close_pairs
 from audit.maths.components import components, stars
-from audit.maths.evalue import Tail, fit_tail
+from audit.maths.evalue import Tail, crowded, fit_tail
 from audit.maths.rectangles import GRID, MAX_AREA, worst_rectangle
 
 
@@ -191,3 +192,43 @@ def test_too_few_distances_give_no_tail():
 
 def test_the_expected_number_is_a_times_d_to_the_m():
     assert Tail(offset=np.log(8), power=3).at(0.5) == pytest.approx(1)
+
+
+def test_the_reach_is_the_distance_at_which_so_many_are_expected():
+    assert Tail(offset=np.log(8), power=3).reach(1.0) == pytest.approx(0.5)
+
+
+def test_frames_of_one_camera_are_crowded_and_have_no_tail():
+    frames = np.random.default_rng(9).exponential(0.08, 700)
+    assert crowded(frames, low=0.25, high=0.45)
+    assert fit_tail(frames, low=0.25, high=0.45) is None
+
+
+def test_many_close_copies_beside_unrelated_pairs_are_not_crowded():
+    rng = np.random.default_rng(10)
+    pairs = np.concatenate([rng.uniform(0, 0.05, 500), rng.random(900) ** (1 / 3)])
+    assert not crowded(pairs, low=0.25, high=0.45)
+
+
+def test_unrelated_pairs_never_get_more_frequent_the_closer_they_are():
+    falling = np.concatenate([np.linspace(0.25, 0.3, 40), np.linspace(0.3, 0.45, 10)])
+    assert fit_tail(falling, low=0.25, high=0.45).power == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_centre_of_a_star_is_one_that_goes_first_even_with_fewer_links():
+    pairs = np.array([[0, 1], [0, 2], [0, 3]])
+    everyone = stars(pairs, np.arange(4), lambda asked: np.ones(len(asked), bool), first=np.array([0, 1, 0, 0]))
+    assert [group.tolist() for group in everyone] == [[1, 0, 2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("splits", "order"),
+    [
+        (["train"] * 9 + ["val"] * 3 + ["test"] * 5, ["train", "val", "test"]),
+        (["Training"] * 2 + ["validation"] * 3 + ["2019"] * 4, ["Training", "2019", "validation"]),
+        (["a"] * 5 + ["b"] * 2 + [None], ["a", "b"]),
+    ],
+)
+def test_test_is_evaluated_on_before_validation_and_training_never(splits, order):
+    rank = evaluation_rank(splits)
+    assert sorted(rank, key=rank.get) == order

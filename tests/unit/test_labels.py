@@ -116,6 +116,31 @@ def test_every_suspect_is_shown_beside_both_classes():
 )
 def test_disputes_claim_no_more_than_the_probe_knows(agreement: float, severity: Severity, words: str) -> None:
     found = run(make_view(3, wrong=4)).result
-    finding = section(found.model_copy(update={"agreement": agreement, "n_disputed": 4})).findings[0]
+    finding = section(found.model_copy(update={"agreement_low": agreement, "n_disputed": 4})).findings[0]
     assert finding.severity is severity
     assert words in finding.sentence
+
+
+def test_disputes_are_a_problem_only_when_the_agreement_is_high_with_its_whole_interval() -> None:
+    found = run(make_view(3, wrong=4)).result
+    doubtful = found.model_copy(update={"agreement": 0.92, "agreement_low": 0.88, "n_disputed": 4})
+    assert section(doubtful).findings[0].severity is Severity.ATTENTION
+
+
+def test_one_disputed_label_more_or_less_does_not_make_a_problem() -> None:
+    found = run(make_view(3, wrong=4)).result.model_copy(update={"agreement_low": 0.95, "n": 600})
+    severities = [section(found.model_copy(update={"n_disputed": k})).findings[0].severity for k in (5, 6, 7)]
+    assert severities == [Severity.ATTENTION] * 3
+
+
+def test_the_agreement_is_shown_with_its_interval() -> None:
+    found = run(make_view(3, wrong=4)).result
+    assert found.agreement_low < found.agreement < found.agreement_high
+    text = section(found).blocks[0].text
+    assert f"(95 % interval {found.agreement_low:.1%} to {found.agreement_high:.1%})" in text
+
+
+def test_the_probe_is_not_called_independent_of_the_nearest_pictures() -> None:
+    shown = section(run(make_view(3, wrong=4)).result)
+    assert "independent" not in shown.findings[0].sentence
+    assert "same embedding" in shown.blocks[0].text

@@ -7,6 +7,7 @@ from audit.analyses.outliers import ANALYSIS, OutliersConfig, compute
 from audit.maths.isolation import close_gaps, joining, mean_outside
 from audit.maths.neighbours import nearest
 from audit.maths.tails import expected_above, score_at
+from audit.report import Severity
 from tests.views import view_of
 
 RNG = np.random.default_rng
@@ -104,3 +105,40 @@ def test_the_section_says_that_too_few_images_say_nothing():
     section = ANALYSIS.section(run(points(n=12)).result)
     assert "too few" in section.summary
     assert section.headline[0].value is None
+
+
+@pytest.mark.parametrize(
+    ("n_apart", "least", "severity"),
+    [
+        (3, 0.3, Severity.INFO),
+        (4, 0.3, Severity.ATTENTION),
+        (1, 0.06, Severity.INFO),
+        (1, 0.05, Severity.ATTENTION),
+    ],
+)
+def test_what_stands_out_is_to_be_checked_only_beyond_what_chance_explains(n_apart, least, severity):
+    result = run(points()).result.model_copy(
+        update={"n_outstanding": n_apart, "n_apart": n_apart, "least_expected": least}
+    )
+    section = ANALYSIS.section(result)
+    assert section.findings[0].severity is severity
+    assert ("chance explains" in section.findings[0].sentence) == (severity is Severity.INFO)
+    assert ("chance explains" in section.summary) == (severity is Severity.INFO)
+
+
+def test_an_isolated_group_counts_as_one_beside_what_chance_explains():
+    group = -4 * np.ones((12, 12)) + 0.7 * RNG(5).normal(size=(12, 12))
+    result = run(np.concatenate([points(n=600), group])).result
+    assert (result.n_outstanding, result.n_apart) == (12, 1)
+
+
+def test_clean_data_rarely_gets_a_finding_to_check():
+    sections = [ANALYSIS.section(run(RNG(seed).normal(size=(400, 16))).result) for seed in range(12)]
+    assert sum(f.severity is Severity.ATTENTION for section in sections for f in section.findings) <= 2
+
+
+def test_one_picture_strange_for_its_class_looks_and_does_not_look():
+    result = run(points()).result.model_copy(update={"n_strange_for_class": 1})
+    (finding,) = [f for f in ANALYSIS.section(result).findings if f.id == "outliers.strange_for_class"]
+    assert finding.sentence == "1 picture looks unlike the others of its class, no more than chance explains."
+    assert "in all classes together" in finding.metric.note

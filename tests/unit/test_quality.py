@@ -203,3 +203,20 @@ def test_the_fence_is_raised_until_few_are_beyond() -> None:
 def test_the_excess_is_one_at_the_threshold_and_zero_at_the_median() -> None:
     drawn = fence(np.arange(101.0), z=2.0, lenient=-np.inf, strict=np.inf)
     assert excess(np.array([drawn.median, drawn.threshold]), drawn) == pytest.approx([0.0, 1.0])
+
+
+def test_one_picture_with_a_fault_is_spoken_of_in_the_singular() -> None:
+    section = quality.section(run(view(brightness_p95={3: 0.12})).result)
+    assert section.summary.startswith("1 picture of 400 (0.2%) has a fault")
+    assert section.findings[0].action == "Brighten it if the content can still be seen; otherwise remove it."
+
+
+def test_the_only_picture_is_spoken_of_in_the_singular() -> None:
+    result = run(view()).result.model_copy(update={"n": 1})
+    assert quality.section(result).summary.startswith("The only picture is not dark")
+
+
+def test_the_table_of_what_was_looked_for_does_not_pass_for_a_part_of_the_table_of_pictures() -> None:
+    table = quality.section(run(view()).result).blocks[0]
+    assert table.source == ""
+    assert "tables/quality.parquet" in table.note

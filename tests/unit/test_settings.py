@@ -122,3 +122,43 @@ def test_weights_of_several_attributes_share_one_null() -> None:
     values = sparse.hstack([burst_weights(np.array([0, 1] * 30), np.arange(60), 2)] * 2, format="csr")
     found = associate(classes, values, n_permutations=99, rng=np.random.default_rng(0))
     assert found.p_max_t == pytest.approx(0.01)
+
+
+def _leaning() -> DatasetView:
+    """48 of 60 boats on the sea, 12 of 60 cars."""
+    return _view(["boat"] * 60 + ["car"] * 60, ["sea"] * 48 + ["road"] * 12 + ["sea"] * 12 + ["road"] * 48)
+
+
+def test_a_class_that_is_often_but_not_nearly_always_in_one_setting_is_named_with_its_numbers() -> None:
+    shown = section(compute([_leaning()], SettingsConfig(), np.random.default_rng(0)).result)
+    assert [(f.id, f.severity) for f in shown.findings] == [("settings.leaning", Severity.ATTENTION)]
+    assert "80% of boat with place = sea, against 20% of the other classes" in shown.findings[0].sentence
+    assert "2 classes are shown in one setting far more often" in shown.summary
+
+
+def test_without_any_association_the_summary_denies_no_more_than_was_tested() -> None:
+    view = _view(["boat", "car"] * 60, ["sea", "sea", "road", "road"] * 30)
+    shown = section(compute([view], SettingsConfig(), np.random.default_rng(0)).result)
+    assert shown.summary == (
+        "No class is almost always in one setting (place), and no class and setting go together beyond chance."
+    )
+    assert shown.findings == ()
+
+
+def test_the_share_shown_is_that_of_the_images_in_sentence_and_table() -> None:
+    view = _view(["boat"] * 63 + ["car"] * 60, ["sea"] * 60 + ["road"] * 63)
+    shown = section(compute([view], SettingsConfig(), np.random.default_rng(0)).result)
+    finding = next(f for f in shown.findings if "of boat" in f.sentence)
+    assert finding.sentence.startswith("95% of boat is shown with place = sea")
+    assert finding.metric.value == 60 / 63
+    rows = {(row[0], row[2]): row[3:6] for row in shown.blocks[0].rows}
+    assert rows["boat", "sea"] == (60, 63, 60 / 63)
+    assert rows["car", "sea"] == (0, 60, 0.0)
+
+
+def test_a_share_outside_the_interval_of_the_smoothed_one_is_shown_without_it() -> None:
+    labels, places = ["boat"] * 60 + ["car"] * 60, ["sea"] * 60 + ["road"] * 60
+    shown = section(compute([_view(labels, places)], SettingsConfig(), np.random.default_rng(0)).result)
+    metric = shown.findings[0].metric
+    assert (metric.value, metric.low, metric.high) == (1.0, None, None)
+    assert "smoothed share" in metric.note
