@@ -72,7 +72,10 @@ def audit_record(**changes: Any) -> Audit:
 
 
 class FakeService:
-    """Answers like a service. ``audits_known``: its audits; ``calls``: what it was asked; ``fault``: what it raises."""
+    """Answers like a service. ``audits_known``: its audits; ``calls``: what it was asked; ``fault``: what it raises.
+
+    ``following``: what :meth:`events` tells; ``report_known``: the report of every audit, where it is not the usual one.
+    """
 
     def __init__(self, folder: Path, audits: Sequence[Audit] = ()) -> None:
         self.folder = folder
@@ -80,6 +83,7 @@ class FakeService:
         self.calls: list[tuple[Any, ...]] = []
         self.fault: BaseException | None = None
         self.following: list[Audit] | None = None
+        self.report_known: Report | None = None
 
     @contextmanager
     def open(self) -> Iterator[FakeService]:
@@ -135,6 +139,8 @@ class FakeService:
         self._called("delete_dataset", dataset_id)
 
     def report_json(self, audit_id: str) -> Report:
+        if self.report_known is not None:
+            return self.report_known
         return comparison_report() if self._audit(audit_id).kind == "comparison" else audit_report()
 
     def report_file(self, audit_id: str, name: str) -> Path:

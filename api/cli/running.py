@@ -166,7 +166,7 @@ def _run(sources: Sequence[str], where: dict[str, str | None], request: AuditReq
             service.export(ended.id, ending.out)
         report = service.report_json(ended.id)
         tell(service, ended, report, out=ending.out, as_json=ending.as_json)
-        return verdict_code(report, ending.fail_on)
+        return ending_code(report, ending.fail_on)
 
 
 def follow(service: Service, audit: Audit, *, quiet: bool) -> Audit:
@@ -219,11 +219,13 @@ def table_rows(service: Service, audit_id: str) -> dict[str, int]:
     return {Path(name).stem: pq.read_metadata(service.report_file(audit_id, name)).num_rows for name in sorted(names)}
 
 
-def verdict_code(report: Report, fail_on: FailOn | None) -> Exit:
-    """1 when ``--fail-on`` is given and the verdict reaches it; 0 otherwise, whatever was found."""
+def ending_code(report: Report, fail_on: FailOn | None) -> Exit:
+    """3 when a dataset has no usable picture; else 1 when ``--fail-on`` is given and reached; else 0."""
     from api.cli.results import reaches
     from audit.report import Severity
 
+    if any(dataset.n_ok == 0 for dataset in report.datasets):
+        return Exit.SOURCE
     if fail_on is not None and reaches(report.verdict.severity, Severity(fail_on)):
         return Exit.FOUND
     return Exit.FINE

@@ -166,6 +166,17 @@ def test_fail_on_turns_a_bad_verdict_into_exit_code_1(service: FakeService, argu
     assert main(["audit", "x", "-q", *arguments]) == code
 
 
+def test_a_source_without_a_usable_picture_ends_with_3_after_its_report_is_written(
+    service: FakeService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = service.report_json(AUDIT_ID)
+    empty = report.datasets[0].model_copy(update={"n_inputs": 0, "n_ok": 0, "n_quarantined": 0, "n_skipped": 0})
+    service.report_known = report.model_copy(update={"datasets": (empty,)})
+    assert main(["audit", "x", "-q", "--out", str(tmp_path / "out"), "--fail-on", "problem"]) == 3
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert report.verdict.title in capsys.readouterr().out
+
+
 def test_progress_goes_to_stderr_and_results_to_stdout(
     service: FakeService, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,7 +28,7 @@ from workers.steps.params import ReportParams, SectionRef, ViewRef
 from workers.steps.scan import count_status
 from workers.views import load_view
 
-REPORT_STEP_VERSION = 2
+REPORT_STEP_VERSION = 3
 """Goes up whenever the same sections can give other report files."""
 
 LIBRARIES = ("faiss-cpu", "numpy", "pillow", "pyarrow", "scipy", "torch")
