@@ -74,7 +74,7 @@ def audit_record(**changes: Any) -> Audit:
 class FakeService:
     """Answers like a service. ``audits_known``: its audits; ``calls``: what it was asked; ``fault``: what it raises.
 
-    ``following``: what :meth:`events` tells; ``report_known``: the report of every audit, where it is not the usual one.
+    ``following``: what :meth:`events` tells; ``report_known``: every audit's report, where it is not the usual one.
     """
 
     def __init__(self, folder: Path, audits: Sequence[Audit] = ()) -> None:
@@ -84,6 +84,7 @@ class FakeService:
         self.fault: BaseException | None = None
         self.following: list[Audit] | None = None
         self.report_known: Report | None = None
+        self.dataset_known = dataset_record()
 
     @contextmanager
     def open(self) -> Iterator[FakeService]:
@@ -112,7 +113,7 @@ class FakeService:
     def dataset(self, dataset_id: str) -> Dataset:
         if dataset_id != DATASET_ID:
             raise UnknownIdError("dataset", dataset_id)
-        return dataset_record()
+        return self.dataset_known
 
     def audit(self, audit_id: str) -> Audit:
         return self._audit(audit_id)

@@ -20,7 +20,7 @@ from storage.artefacts import Artefacts
 from storage.blobs import open_blobs
 from storage.bookkeeping import record_artefact
 from storage.database import Database
-from storage.errors import SourceError
+from storage.errors import SourceError, StorageError
 from storage.queries import workers_at_work
 from storage.records import Outcome, Step
 from storage.settings import Settings
@@ -28,7 +28,7 @@ from storage.sources import Source, SourceLimits, SourceSpec, open_source
 from storage.sources.shards import usable
 from workers.context import StepContext, heartbeat
 from workers.engine import Engine, Leases, Ring, describe
-from workers.errors import StepStoppedError
+from workers.errors import StepStoppedError, WorkersError
 from workers.owner import Owner
 from workers.planner import StepPlanner
 from workers.steps import analyse, embed, report, scan, seal
@@ -122,7 +122,8 @@ class Runtime:
         except Exception as error:
             final = isinstance(error, AuditError | SourceError) or step.stage == "analyse"
             message = describe(error)
-            log.warning("step.failed", error=message, final=final, exc_info=not isinstance(error, AuditError))
+            foreseen = isinstance(error, AuditError | StorageError | WorkersError)
+            log.warning("step.failed", error=message, final=final, exc_info=not foreseen)
             return lambda: engine.fail(step, message, retry=not final)
         log.info("step.finished", seconds=round(time.monotonic() - started, 3), artefact=outcome.artefact[:12])
         return lambda: self._finish(step, outcome)

@@ -95,6 +95,7 @@ class Service(Reading):
             At once, if the source cannot be read as described.
         """
         with open_source(spec, limits=self.runtime.limits) as source:
+            source.check()
             spec = source.spec
         self.resume()
         subject = accept_dataset(self.runtime.database, spec, name or default_name(spec))

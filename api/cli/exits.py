@@ -30,6 +30,9 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+DEBUG_VARIABLE = "ASSAY_DEBUG"
+"""Set to anything, it adds tracebacks and events to what a command says."""
+
 RESUME = "Stopped. What is done is kept: give the same command again and it goes on where it stopped."
 
 

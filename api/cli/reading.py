@@ -110,7 +110,7 @@ def report(
             service.export(record.id, out)
             page = out / "report.html"
     if show and not webbrowser.open(page.absolute().as_uri()):
-        raise CommandError(Exit.FAILED, f"assay: no browser could be started; open {page} in one.")
+        raise CommandError(Exit.FAILED, f"no browser could be started; open {page} in one.")
     if as_json:
         _write(found.model_dump(mode="json"))
     elif out is not None or show:

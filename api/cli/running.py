@@ -187,8 +187,17 @@ def follow(service: Service, audit: Audit, *, quiet: bool) -> Audit:
                 show(record.progress)
     if last.status == "done":
         return last
-    reason = last.error or "it was cancelled" if last.status == "cancelled" else last.error
-    raise CommandError(Exit.FAILED, f"assay: the audit {last.id} {last.status}: {reason}")
+    raise _unsuccessful(service, last)
+
+
+def _unsuccessful(service: Service, audit: Audit) -> CommandError:
+    """Why an audit has no result: a source that could not be read, or what its own error says."""
+    for dataset in map(service.dataset, audit.dataset_ids):
+        if dataset.status == "failed":
+            return CommandError(Exit.SOURCE, dataset.error)
+    if audit.status == "cancelled":
+        return CommandError(Exit.FAILED, f"the audit {audit.id} was cancelled; give the same command again to go on.")
+    return CommandError(Exit.FAILED, f"the audit {audit.id} failed: {audit.error}")
 
 
 def tell(service: Service, audit: Audit, report: Report, *, out: Path | None, as_json: bool) -> None:

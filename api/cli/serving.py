@@ -72,7 +72,7 @@ def bound(host: str, port: int) -> socket.socket:
         return socket.create_server((host.strip("[]"), port), family=family)
     except OSError as error:
         raise CommandError(
-            Exit.USAGE, f"assay: cannot listen on {host}:{port} ({error.strerror or error}); choose another --port."
+            Exit.USAGE, f"cannot listen on {host}:{port} ({error.strerror or error}); choose another --port."
         ) from error
 
 

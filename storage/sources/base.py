@@ -152,6 +152,21 @@ class Source(ABC):
             If the source as a whole is damaged or exceeds the limits; never for one bad input.
         """
 
+    def check(self) -> None:
+        """Refuse what shows only when the source is listed; called once, when a dataset is submitted.
+
+        It reads no picture, and lists nothing where the specification asks for nothing by name.
+
+        Raises
+        ------
+        SourceError
+            If a column, or a folder that is asked for, is nowhere in the source.
+        """
+        spec = self.spec
+        choices = (spec.label_from, spec.split_from, spec.group_from, spec.box_from, spec.path_column)
+        if any(choice not in {None, "auto", "none"} for choice in choices):
+            next(self.entries(), None)
+
     @property
     @abstractmethod
     def metadata_schema(self) -> pa.Schema:

@@ -42,6 +42,7 @@ class EmbeddedSource(Source):
         self._files = parquet_files(self._base)
         if not self._files:
             raise SourceError(spec.uri, f"no file below {spec.uri} ends in .parquet.")
+        _refuse_folders(spec)
         schema = read_schema(spec.uri, self._files[0])
         image = find_image_column(spec, schema)
         if image is None:
@@ -159,6 +160,16 @@ class EmbeddedSource(Source):
         if self.spec.split_from != "auto" or self._roles.split is not None or found is None:
             return None
         return SPLITS.get(found["split"].lower().encode())
+
+
+def _refuse_folders(spec: SourceSpec) -> None:
+    """Refuse to take labels, splits or groups from folders: pictures inside Parquet lie in none."""
+    for option in ("label_from", "split_from", "group_from"):
+        choice = getattr(spec, option)
+        if choice.partition(":")[0] == "folder":
+            raise SourceError(
+                spec.uri, f"{option} is {choice}, but the pictures lie inside {spec.uri}, in no folder; name a column."
+            )
 
 
 def parquet_files(path: Path) -> list[Path]:

@@ -162,6 +162,13 @@ def test_a_path_outside_the_roots_is_refused_whether_it_exists_or_not(client: Te
         assert (answer.status_code, answer.json()["type"]) == (403, "urn:assay:problem:source-not-allowed")
 
 
+def test_a_column_that_the_source_does_not_have_is_refused_at_once(client: TestClient, place: Path) -> None:
+    source = {"uri": str(place / "data" / "reference"), "label_from": "fodler"}
+    answer = client.post("/v1/datasets", json={"source": source})
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:assay:problem:source-unreadable")
+    assert "'fodler' is asked for as a column" in answer.json()["detail"]
+
+
 def test_an_uploaded_archive_is_a_dataset_until_it_is_deleted(client: TestClient, place: Path) -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as packed:

@@ -15,7 +15,7 @@ from api.cli.exits import RESUME
 from audit.errors import ConfigError, UnknownExtractorError
 from storage.errors import SourceNotFoundError
 from storage.records import AuditRequest, Status
-from tests.api_fake import AUDIT_ID, OTHER_AUDIT_ID, FakeService, audit_record, progress
+from tests.api_fake import AUDIT_ID, OTHER_AUDIT_ID, FakeService, audit_record, dataset_record, progress
 
 
 @pytest.fixture
@@ -148,7 +148,18 @@ def test_a_traceback_is_shown_to_those_who_ask(
 def test_a_failed_audit_ends_with_its_error(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
     service.following = [audit_record(status=Status.FAILED, error="the disk is full")]
     assert main(["audit", "x", "-q"]) == 5
-    assert "the disk is full" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"assay: the audit {AUDIT_ID} failed: the disk is full\n"
+
+
+def test_an_audit_whose_source_could_not_be_scanned_ends_with_3_and_says_why(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.following = [
+        audit_record(status=Status.FAILED, error="the dataset it needs cannot be had: x.tgz ends early")
+    ]
+    service.dataset_known = dataset_record(status=Status.FAILED, error="x.tgz ends early")
+    assert main(["audit", "x", "-q"]) == 3
+    assert capsys.readouterr().err == "assay: x.tgz ends early\n"
 
 
 def test_a_cancelled_audit_is_no_success(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
@@ -218,6 +229,22 @@ def test_last_is_the_newest_audit(service: FakeService, capsys: pytest.CaptureFi
     service.audits_known = [audit_record(id=OTHER_AUDIT_ID), audit_record()]
     assert main(["outliers", "last", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["audit"] == OTHER_AUDIT_ID
+
+
+def test_last_passes_over_an_audit_without_a_result_and_says_so(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.audits_known = [audit_record(id=OTHER_AUDIT_ID, status=Status.FAILED), audit_record()]
+    assert main(["outliers", "last", "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["audit"] == AUDIT_ID
+    assert f"the newer {OTHER_AUDIT_ID[:12]} (flowers) is failed" in said.err
+
+
+def test_last_of_no_audits_says_how_to_begin(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
+    service.audits_known = []
+    assert main(["outliers", "last"]) == 2
+    assert "nothing has been audited yet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("name", "said"), [("zzzz", "there is no audit"), ("aa", "too short")])
