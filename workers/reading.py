@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audit.analyses.base import Need
+from audit.analyses.base import Need, analyses
 from audit.errors import PictureError
 from audit.maths.neighbours import search
 from audit.model import OK, DatasetView
@@ -26,6 +26,7 @@ from workers.errors import FailedError, NotReadyError, UnknownIdError
 from workers.pictures import find_row
 from workers.steps.embed import unit_vectors
 from workers.steps.params import ReportParams
+from workers.steps.report import DATASET_TABLES
 from workers.steps.seal import INDEX
 from workers.views import load_view
 
@@ -74,11 +75,15 @@ class Reading:
         return read_table(self.report_file(audit_id, f"tables/{name}.parquet"))
 
     def export(self, audit_id: str, out: Path) -> None:
-        """Write ``report.html``, ``report.json`` and ``tables/`` into a folder; files of those names are replaced."""
+        """Write ``report.html``, ``report.json``, ``report.zip`` and ``tables/`` into a folder.
+
+        Files of those names are replaced. Tables that this report does not have are deleted: another report left them
+        there. Files of other names are left alone.
+        """
         report = self._report(audit_id)
+        for name in known_tables() - report.manifest.files.keys():
+            (out / name).unlink(missing_ok=True)
         for name in report.manifest.files:
-            if name == "report.zip":
-                continue
             target = out / name
             target.parent.mkdir(parents=True, exist_ok=True)
             part = target.with_name(f".{target.name}.part")
@@ -217,6 +222,12 @@ class Reading:
         with self.runtime.source(row.source) as source:
             data = source.read(image["locator"])
         return thumbnail(data, side=side, max_pixels=self.runtime.settings.max_pixels)
+
+
+def known_tables() -> frozenset[str]:
+    """Names of the files of every table that a report of this version can have."""
+    names = [*DATASET_TABLES, *(name for one in analyses() for name in one.tables)]
+    return frozenset(f"tables/{name}.parquet" for name in names)
 
 
 def _described(view: DatasetView, pairs: list[tuple[int, float]]) -> list[dict[str, Any]]:

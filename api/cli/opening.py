@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from api.cli.exits import DEBUG_VARIABLE, CommandError, Exit
+from api.cli.places import check_writable
 
 if TYPE_CHECKING:
     from storage.records import Audit
@@ -29,6 +30,7 @@ def opened() -> Iterator[Service]:
     from workers.service import Service
 
     settings = Settings()
+    check_writable("ASSAY_HOME", settings.home)
     if not (os.environ.get(LOG_LEVEL_VARIABLE) or os.environ.get(DEBUG_VARIABLE)):
         settings = settings.model_copy(update={"log_level": "error"})
     with Service.open(settings) as service:

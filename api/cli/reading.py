@@ -10,6 +10,7 @@ import typer
 
 from api.cli.exits import CommandError, Exit
 from api.cli.opening import all_audits, find_audit, opened, say
+from api.cli.places import check_writable
 
 if TYPE_CHECKING:
     from storage.records import Audit
@@ -94,7 +95,7 @@ def _neighbours(service: Any, audit_id: str, image: str, k: int) -> list[dict[st
 def report(
     audit: AuditName,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write report.html, report.json and tables/ here.")
+        Path | None, typer.Option(metavar="DIR", help="Write report.html, report.json, report.zip and tables/ here.")
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
     as_json: Json = False,
@@ -102,6 +103,8 @@ def report(
     """Print the findings of an audit, write its report, or open it in the browser."""
     from audit.render import render_summary
 
+    if out is not None:
+        check_writable("--out", out)
     with opened() as service:
         record = find_audit(service, audit)
         found = service.report_json(record.id)

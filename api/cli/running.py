@@ -12,6 +12,7 @@ import typer
 
 from api.cli.exits import CommandError, Exit
 from api.cli.opening import opened, say
+from api.cli.places import check_writable
 from api.cli.words import FailOn, Kind
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ Skip = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Write report.html, report.json and tables/ here.", rich_help_panel=RESULTS),
+    typer.Option(
+        metavar="DIR", help="Write report.html, report.json, report.zip and tables/ here.", rich_help_panel=RESULTS
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.", rich_help_panel=RESULTS)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.", rich_help_panel=RESULTS)]
@@ -158,6 +161,8 @@ def _run(sources: Sequence[str], where: dict[str, str | None], request: AuditReq
     from storage.sources import SourceSpec
 
     specs = [SourceSpec.model_validate({"uri": source, **where}) for source in sources]
+    if ending.out is not None:
+        check_writable("--out", ending.out)
     with opened() as service:
         datasets = [service.submit_dataset(spec) for spec in specs]
         submitted = service.submit_audit([dataset.id for dataset in datasets], request)

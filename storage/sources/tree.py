@@ -205,5 +205,6 @@ def _no_columns(spec: SourceSpec) -> SourceError:
     return SourceError(
         spec.uri,
         f"{option}: {name!r} is asked for as a column, but {spec.uri} has no table of columns. Put a metadata.csv "
-        "with a column file_name beside the pictures, give a CSV or Parquet manifest, or say auto, none, folder or folder:N.",
+        "with a column file_name beside the pictures, give a CSV or Parquet manifest, or say auto, none, "
+        "folder or folder:N.",
     )

@@ -93,8 +93,20 @@ def test_the_zip_holds_the_report_and_its_tables(service: Service, done: Audit) 
 def test_exported_files_are_the_bytes_of_the_report(service: Service, done: Audit, tmp_path: Path) -> None:
     service.export(done.id, tmp_path / "out")
     for name, digest in _hashes(service, done.id).items():
-        if name != "report.zip":
-            assert pipeline.digest(tmp_path / "out" / name) == digest
+        assert pipeline.digest(tmp_path / "out" / name) == digest
+    assert (tmp_path / "out" / "report.zip").is_file()
+
+
+def test_exporting_leaves_no_table_of_another_report_and_every_file_that_is_not_ours(
+    service: Service, done: Audit, tmp_path: Path
+) -> None:
+    tables = tmp_path / "out" / "tables"
+    tables.mkdir(parents=True)
+    for name in ("differences.parquet", "mine.parquet", "differences.csv"):
+        (tables / name).write_bytes(b"of another report")
+    service.export(done.id, tmp_path / "out")
+    assert not (tables / "differences.parquet").exists()
+    assert {"mine.parquet", "differences.csv", "images.parquet"} <= {path.name for path in tables.iterdir()}
 
 
 def test_a_second_submission_reuses_everything(service: Service, pictures: Path, done: Audit) -> None:

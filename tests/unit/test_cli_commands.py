@@ -59,6 +59,35 @@ def test_out_writes_the_report_and_says_where(
     assert (tmp_path / "out" / "report.html").read_text() == AUDIT_ID
 
 
+@pytest.mark.parametrize("command", [["audit", "x"], ["compare", "x", "y"], ["report", "last"]])
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/nowhere"])
+def test_a_place_that_cannot_be_written_to_is_refused_before_the_work(
+    service: FakeService, tmp_path: Path, command: list[str], place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert main([*command, "--out", str(tmp_path / place)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("assay: --out ")
+    assert len(said.splitlines()) == 1
+    assert service.calls == []
+
+
+@pytest.mark.parametrize("command", [["list"], ["audit", "x"], ["serve", "--port", "0"], ["demo"]])
+def test_a_home_that_cannot_be_written_to_is_one_sentence(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ASSAY_HOME", str(tmp_path / "file" / "home"))
+    assert main(command) == 2
+    assert capsys.readouterr().err.startswith("assay: ASSAY_HOME ")
+
+
+def test_a_root_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["serve", "--port", "0", "--root", str(tmp_path / "nope")]) == 2
+    assert "--root" in capsys.readouterr().err
+
+
 def test_options_reach_the_source(service: FakeService) -> None:
     main(
         [

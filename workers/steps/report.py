@@ -32,6 +32,9 @@ REPORT_STEP_VERSION = 3
 """Goes up whenever the same sections can give other report files."""
 
 LIBRARIES = ("faiss-cpu", "numpy", "pillow", "pyarrow", "scipy", "torch")
+DATASET_TABLES = ("images", "embeddings")
+"""Tables that every report has, beside those of its analyses."""
+
 PRIVATE = ("path_bytes", "locator")
 FIRST = ("image_id", "path", "status", "reason", "detail", "label", "split")
 BLOCK = 8192
