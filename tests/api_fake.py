@@ -104,7 +104,8 @@ class FakeService:
 
     def submit_dataset(self, spec: SourceSpec, name: str | None = None) -> Dataset:
         self._called("submit_dataset", spec, name)
-        return dataset_record(source=spec.model_dump(mode="json"), name=name or "flowers")
+        said = {"source": spec.model_dump(mode="json"), "name": name or "flowers"}
+        return self.dataset_known.model_copy(update=said)
 
     def submit_audit(self, ids: Sequence[str], request: AuditRequest, idempotency_key: str | None = None) -> Audit:
         self._called("submit_audit", tuple(ids), request, idempotency_key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -167,6 +168,10 @@ class Source(ABC):
         if any(choice not in {None, "auto", "none"} for choice in choices):
             next(self.entries(), None)
 
+    def touched(self) -> Iterator[tuple[bytes, os.stat_result | None]]:
+        """Name and status of every file that is read, in any order; None for one that cannot be looked at."""
+        yield os.fsencode(self.spec.uri), look_at(self.spec.uri)
+
     @property
     @abstractmethod
     def metadata_schema(self) -> pa.Schema:
@@ -216,6 +221,14 @@ class Source(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def look_at(path: str | Path) -> os.stat_result | None:
+    """Status of a file; None if it cannot be looked at."""
+    try:
+        return os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
 
 
 def pin(locator: str, content_hash: str) -> str:

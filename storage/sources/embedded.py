@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 from audit.errors import PictureError
 from storage.errors import SourceColumnError, SourceError, SourceLimitError
 from storage.sources import columns, row_groups
-from storage.sources.base import Entry, Source, SourceLimits, SourceSpec
+from storage.sources.base import Entry, Source, SourceLimits, SourceSpec, look_at
 from storage.sources.columns import Values
 from storage.sources.layout import SPLITS
 from storage.sources.names import quote
@@ -92,6 +93,11 @@ class EmbeddedSource(Source):
                         yield from self._rows(batch, (index, group, row), n_rows)
                         row += batch.num_rows
                         n_rows += batch.num_rows
+
+    def touched(self) -> Iterator[tuple[bytes, os.stat_result | None]]:
+        """Every Parquet file; see :meth:`Source.touched`."""
+        for path in self._files:
+            yield bytes(path), look_at(path)
 
     def _read(self, body: str) -> bytes:
         file, group, row = map(int, body.split(":"))

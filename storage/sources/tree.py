@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,12 +23,16 @@ Problem = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One file: its raw path, how it is read, its size, and (status, reason, detail) of a problem known already."""
+    """One file: its raw path, how it is read, its size, and (status, reason, detail) of a problem known already.
+
+    ``found`` is its status on disk, where it is a file of its own.
+    """
 
     path: bytes
     body: str
     n_bytes: int | None = None
     problem: Problem | None = None
+    found: os.stat_result | None = None
 
 
 class TreeSource(Source):

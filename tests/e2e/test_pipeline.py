@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import sys
 import time
 import zipfile
@@ -16,10 +18,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import pipeline_pictures as pipeline
 
+from audit.analyses.base import analyses
 from storage.records import Audit, AuditRequest, Status
 from storage.settings import Settings
 from storage.sources import SourceSpec
+from storage.sources.state import LATELY_S
 from workers.errors import FailedError, InUseError, UnknownIdError
+from workers.runtime import STEPS
 from workers.service import Service
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
@@ -212,8 +217,40 @@ def test_a_damaged_and_a_deleted_artefact_are_made_again_by_the_next_audit(
         next(artefacts.glob("shard/*/artefact.json")).unlink()
         again = _audit(other, pictures)
         assert (again.status, again.error, again.n_failed) == (Status.DONE, "", 0)
-        assert first.id != again.id
+        assert first.id == again.id
         assert _hashes(other, again.id) == _hashes(service, done.id)
+
+
+def test_what_was_touched_on_disk_is_scanned_again_and_audited_anew(tmp_path: Path) -> None:
+    folder = pipeline.draw(tmp_path / "set", 12)
+    skip = [one.name for one in analyses() if one.name != "quality"]
+    with Service.open(Settings(home=tmp_path / "home")) as service:
+        time.sleep(LATELY_S + 0.1)
+        first, again = (_audit(service, folder, skip=skip) for _ in range(2))
+        picture = folder / "class0" / "00000.png"
+        status, other = picture.stat(), (folder / "class0" / "00002.png").read_bytes()
+        picture.write_bytes(other)
+        os.utime(picture, ns=(status.st_atime_ns, status.st_mtime_ns))
+        time.sleep(LATELY_S + 0.1)
+        changed = _audit(service, folder, skip=skip)
+        hashes = service.table(changed.id, "images")["content_hash"].to_pylist()
+        assert first.id == again.id != changed.id
+        assert hashlib.sha256(other).hexdigest() == hashes[0]
+        assert service.report_json(first.id) != service.report_json(changed.id)
+
+
+def test_an_audit_with_a_failed_analysis_is_tried_again_by_asking_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = pipeline.draw(tmp_path / "set", 12)
+    skip = [one.name for one in analyses() if one.name != "quality"]
+    with Service.open(Settings(home=tmp_path / "home")) as service:
+        time.sleep(LATELY_S + 0.1)
+        with monkeypatch.context() as broken:
+            broken.setitem(STEPS, "analyse", lambda _: 1 / 0)  # type: ignore[arg-type]
+            first = _audit(service, folder, skip=skip)
+        again = _audit(service, folder, skip=skip)
+    assert (first.n_failed, again.n_failed, again.id) == (1, 0, first.id)
 
 
 def test_an_empty_folder_gives_a_report_that_says_so(service: Service, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from api.routes.audits import event_stream
 from audit.errors import ConfigError
 from storage.errors import DatabaseBusyError, SourceForbiddenError
 from storage.records import Audit, AuditRequest, Status
-from tests.api_fake import AUDIT_ID, DATASET_ID, FakeService, audit_record, progress
+from tests.api_fake import AUDIT_ID, DATASET_ID, FakeService, audit_record, dataset_record, progress
 from workers.errors import IdempotencyReusedError, NotReadyError, UnknownIdError
 
 AUDIT = f"/v1/audits/{AUDIT_ID}"
@@ -45,6 +45,7 @@ def slug(body: dict[str, str]) -> str:
 
 def test_a_dataset_is_registered_with_everything_said_about_it(client: TestClient, service: FakeService) -> None:
     body = {"source": {"uri": "/data/x.csv", "label_from": "species"}, "name": "flowers"}
+    service.dataset_known = dataset_record(status=Status.QUEUED)
     answer = client.post("/v1/datasets", json=body)
     assert answer.status_code == 202
     assert answer.json()["links"] == {"self": f"/v1/datasets/{DATASET_ID}"}
@@ -56,6 +57,10 @@ def test_an_audit_that_has_ended_answers_200_with_its_report(client: TestClient)
     answer = client.post("/v1/audits", json={"dataset_ids": [DATASET_ID]})
     assert (answer.status_code, answer.headers["location"]) == (200, AUDIT)
     assert answer.json()["links"]["report"] == f"{AUDIT}/report"
+
+
+def test_a_dataset_with_nothing_left_to_scan_answers_200(client: TestClient) -> None:
+    assert client.post("/v1/datasets", json={"source": {"uri": "/data/flowers"}}).status_code == 200
 
 
 def test_an_audit_that_is_worked_on_answers_202_without_a_report(client: TestClient, service: FakeService) -> None:
@@ -173,6 +178,7 @@ def test_an_upload_is_kept_under_its_hash_and_registered(
     data = archive()
     sent = {"files": {"file": ("../../evil.jpg", data)}} if form else {"content": data}
     headers = {} if form else {"content-type": "application/zip"}
+    service.dataset_known = dataset_record(status=Status.QUEUED)
     answer = client.post("/v1/datasets/upload?name=cats&label_from=folder", headers=headers, **sent)  # type: ignore[arg-type]
     assert answer.status_code == 202
     kept = tmp_path / "uploads" / f"{hashlib.sha256(data).hexdigest()}.zip"

@@ -31,6 +31,7 @@ from workers.views import load_view
 REPORT_STEP_VERSION = 3
 """Goes up whenever the same sections can give other report files."""
 
+DISTRIBUTION = "assay-datasets"
 LIBRARIES = ("faiss-cpu", "numpy", "pillow", "pyarrow", "scipy", "torch")
 DATASET_TABLES = ("images", "embeddings")
 """Tables that every report has, beside those of its analyses."""
@@ -63,16 +64,17 @@ def _name(params: ReportParams, provenance: Provenance) -> str:
 
 def _provenance(params: ReportParams) -> Provenance:
     return Provenance(
-        assay_version=_version("assay-datasets"),
+        assay_version=version_of(DISTRIBUTION),
         extractor=params.extractor,
         extractor_fingerprint=params.extractor_fingerprint,
         seed=params.seed,
         config=params.config,
-        libraries={name: _version(name) for name in LIBRARIES if _version(name)},
+        libraries={name: version_of(name) for name in LIBRARIES if version_of(name)},
     )
 
 
-def _version(distribution: str) -> str:
+def version_of(distribution: str) -> str:
+    """The version of a distribution; empty if it is not installed."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
