@@ -7,11 +7,17 @@ interpolation and normalisation.
 from __future__ import annotations
 
 import hashlib
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import numpy as np
 import numpy.typing as npt
@@ -159,7 +165,8 @@ def find(rest: str) -> Weights:
 def _download(name: str, model: str, tag: str) -> Path:
     open_clip = _open_clip()
     try:
-        found = open_clip.download_pretrained(open_clip.get_pretrained_cfg(model, tag))
+        with _hub():
+            found = open_clip.download_pretrained(open_clip.get_pretrained_cfg(model, tag))
     except (OSError, ValueError, RuntimeError) as error:
         raise WeightsUnavailableError(
             name,
@@ -168,6 +175,29 @@ def _download(name: str, model: str, tag: str) -> Path:
             f"openclip:{model}/PATH, or use the extractor 'classical', which needs none.",
         ) from error
     return Path(found)
+
+
+@contextmanager
+def _hub() -> Iterator[None]:
+    """Keep the hub's client from telling of each of its tries, and from trying for a minute where there is no network.
+
+    What has been downloaded before is found all the same. Behind a proxy names need not be known here.
+    """
+    from huggingface_hub import constants
+
+    log, offline = logging.getLogger("huggingface_hub"), constants.HF_HUB_OFFLINE
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        if not getproxies():
+            socket.getaddrinfo(urlsplit(constants.ENDPOINT).hostname, 443)
+    except OSError:
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        constants.HF_HUB_OFFLINE = offline
 
 
 def _tower(weights: Weights) -> tuple[Any, dict[str, Any]]:

@@ -1,6 +1,7 @@
 """OpenCLIP towers: taps, preprocessing from the model, safe loading, clear refusals."""
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -140,3 +141,26 @@ def test_without_a_network_it_says_what_to_do(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsUnavailableError, match=r"copy the \.safetensors file here"):
         resolve_spec("openclip:ViT-B-32/laion2b_s34b_b79k")
+
+
+def test_a_host_that_is_not_known_is_not_tried_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import socket
+
+    import huggingface_hub.constants
+
+    def unknown(*_: object, **__: object) -> None:
+        asked.append(time.monotonic())
+        raise socket.gaierror(-2, "Name or service not known")
+
+    asked: list[float] = []
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(WeightsUnavailableError, match=r"copy the \.safetensors file here"):
+        resolve_spec("openclip:ViT-B-32/laion2b_s34b_b79k")
+    assert len(asked) == 1
+    assert caplog.records == []
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE
