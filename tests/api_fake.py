@@ -180,15 +180,18 @@ class FakeService:
         ]
         return rows[offset : offset + limit]
 
-    def neighbours(self, audit_id: str, image: str, k: int) -> list[dict[str, Any]]:
+    def neighbours(self, audit_id: str, image: str, k: int, *, dataset: str | None = None) -> list[dict[str, Any]]:
         self._audit(audit_id)
+        self._called("neighbours", image, k, dataset)
         if image != "cat/a.jpg":
             raise UnknownIdError("image", image)
-        return [{"image_id": "0" * 16, "path": "cat/b.jpg", "distance": 0.25}][:k]
+        return [{"image_id": "0" * 16, "path": "cat/b.jpg", "dataset": "flowers", "distance": 0.25}][:k]
 
-    def neighbours_of_upload(self, audit_id: str, data: bytes, k: int) -> list[dict[str, Any]]:
+    def neighbours_of_upload(
+        self, audit_id: str, data: bytes, k: int, *, dataset: str | None = None
+    ) -> list[dict[str, Any]]:
         self._audit(audit_id)
-        self._called("neighbours_of_upload", data, k)
+        self._called("neighbours_of_upload", data, k, dataset)
         return [{"image_id": "0" * 16, "path": "cat/b.jpg", "distance": 0.5}]
 
     def thumbnail(self, dataset_id: str, image_id: str, side: int) -> bytes:

@@ -68,27 +68,33 @@ def neighbours(
     audit: AuditName,
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="Id or path of an image of the audit.")],
     k: Annotated[int, typer.Option("--k", "-k", min=1, max=200, help="How many neighbours.")] = 10,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Of a comparison: the dataset that is meant and searched; else the reference."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List the images nearest to one of the audit's own; a file that is not among them is embedded and looked up."""
     with opened() as service:
         record = find_audit(service, audit)
-        rows = _neighbours(service, record.id, image, k)
+        rows = _neighbours(service, record.id, image, k, dataset)
     if as_json:
         _write({"audit": record.id, "image": image, "neighbours": rows})
     else:
         _table(("distance", "path"), [(f"{row['distance']:.4f}", row["path"]) for row in rows])
 
 
-def _neighbours(service: Any, audit_id: str, image: str, k: int) -> list[dict[str, Any]]:
+def _neighbours(service: Any, audit_id: str, image: str, k: int, dataset: str | None) -> list[dict[str, Any]]:
     from workers.errors import UnknownIdError
 
     try:
-        found: list[dict[str, Any]] = service.neighbours(audit_id, image, k)
+        found: list[dict[str, Any]] = service.neighbours(audit_id, image, k, dataset=dataset)
     except UnknownIdError:
         if not Path(image).is_file():
             raise
-        found = service.neighbours_of_upload(audit_id, Path(image).read_bytes(), k)
+        found = service.neighbours_of_upload(audit_id, Path(image).read_bytes(), k, dataset=dataset)
     return found
 
 

@@ -43,6 +43,18 @@ ImagesRoot = Annotated[
         rich_help_panel=SOURCES,
     ),
 ]
+PathColumn = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Column of a manifest that names the pictures.", rich_help_panel=SOURCES),
+]
+ImageColumn = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Column of a Parquet file that holds the pictures.", rich_help_panel=SOURCES),
+]
+BoxFrom = Annotated[
+    str,
+    typer.Option(help="Where boxes come from: auto, none, a COLUMN or four joined by commas.", rich_help_panel=SOURCES),
+]
 KindOption = Annotated[Kind, typer.Option(help="How to read the source.", rich_help_panel=SOURCES)]
 Extractor = Annotated[
     str | None, typer.Option(help="Name of the extractor (assay extractors lists them).", rich_help_panel=WORK)
@@ -85,6 +97,9 @@ def audit(  # noqa: PLR0913, PLR0917 - options of a command
     label_from: LabelFrom = "auto",
     split_from: SplitFrom = "auto",
     group_from: GroupFrom = "auto",
+    box_from: BoxFrom = "auto",
+    path_column: PathColumn = None,
+    image_column: ImageColumn = None,
     kind: KindOption = "auto",
     images_root: ImagesRoot = None,
     extractor: Extractor = None,
@@ -105,6 +120,9 @@ def audit(  # noqa: PLR0913, PLR0917 - options of a command
         "label_from": label_from,
         "split_from": split_from,
         "group_from": group_from,
+        "box_from": box_from,
+        "path_column": path_column,
+        "image_column": image_column,
         "kind": kind,
         "images_root": images_root,
     }
@@ -118,6 +136,9 @@ def compare(  # noqa: PLR0913, PLR0917 - options of a command
     label_from: LabelFrom = "auto",
     split_from: SplitFrom = "auto",
     group_from: GroupFrom = "auto",
+    box_from: BoxFrom = "auto",
+    path_column: PathColumn = None,
+    image_column: ImageColumn = None,
     kind: KindOption = "auto",
     images_root: ImagesRoot = None,
     extractor: Extractor = None,
@@ -134,6 +155,9 @@ def compare(  # noqa: PLR0913, PLR0917 - options of a command
         "label_from": label_from,
         "split_from": split_from,
         "group_from": group_from,
+        "box_from": box_from,
+        "path_column": path_column,
+        "image_column": image_column,
         "kind": kind,
         "images_root": images_root,
     }

@@ -50,7 +50,7 @@ class EmbeddedSource(Source):
             raise SourceError(
                 spec.uri,
                 f"no column of {spec.uri} holds pictures; its columns are {', '.join(schema.names)}. "
-                "Name it with image_column, or the column of paths with path_column.",
+                "Name it with image_column (--image-column), or the column of paths with path_column (--path-column).",
             )
         self._image = image
         names = [name for name in schema.names if name != image]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from storage.records import Audit, AuditRequest, Status
 from storage.settings import Settings
 from storage.sources import SourceSpec
 from storage.sources.state import LATELY_S
-from workers.errors import FailedError, InUseError, UnknownIdError
+from workers.errors import FailedError, InUseError, NotReadyError, UnknownIdError
 from workers.runtime import STEPS
 from workers.service import Service
 
@@ -179,6 +180,48 @@ def test_a_comparison_says_that_it_ranks_no_outliers(service: Service, pictures:
     audit = _audit(service, pictures, pictures)
     with pytest.raises(UnknownIdError, match="no ranking of outliers in the comparison"):
         service.outliers(audit.id)
+
+
+def test_neighbours_in_a_comparison_are_those_of_the_dataset_that_is_named(
+    service: Service, pictures: Path, tmp_path: Path
+) -> None:
+    other = pipeline.draw(tmp_path / "other", 30, seed=5)
+    audit = _audit(service, pictures, other, skip=[one.name for one in analyses(datasets=2)])
+    path = "class0/00000.png"
+    found = {name: service.neighbours(audit.id, path, dataset=name) for name in (None, "set", "other")}
+    assert found[None] == found["set"]
+    assert {row["dataset"] for row in found["set"]} == {"set"}
+    assert {row["dataset"] for row in found["other"]} == {"other"}
+    assert service.neighbours(audit.id, path, dataset=audit.dataset_ids[1]) == found["other"]
+    with pytest.raises(UnknownIdError, match="are set, other"):
+        service.neighbours(audit.id, path, dataset="nowhere")
+    with pytest.raises(UnknownIdError, match="the table images of the report lists those of other"):
+        service.neighbours(audit.id, "nowhere.png", dataset="other")
+
+
+def test_an_audit_that_waits_for_its_dataset_is_said_to_be_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, scan = threading.Event(), STEPS["scan"]
+    monkeypatch.setitem(STEPS, "scan", lambda context: go_on.wait(60) and scan(context))  # type: ignore[arg-type]
+    with Service.open(Settings(home=tmp_path / "home")) as service:
+        dataset = service.submit_dataset(SourceSpec(uri=str(pipeline.draw(tmp_path / "set", 4))))
+        audit = service.submit_audit([dataset.id], AuditRequest(skip=tuple(one.name for one in analyses())))
+        while service.audit(audit.id).status is Status.QUEUED:
+            time.sleep(0.01)
+        with pytest.raises(NotReadyError, match="is running"):
+            service.report_json(audit.id)
+        go_on.set()
+        assert service.wait(audit.id).status is Status.DONE
+
+
+def test_reasons_are_told_of_what_was_skipped_too(service: Service, tmp_path: Path) -> None:
+    folder = pipeline.draw(tmp_path / "set", 4)
+    (folder / ".hidden.png").write_bytes(b"x")
+    audit = _audit(service, folder, skip=[one.name for one in analyses()])
+    (summary,) = service.report_json(audit.id).datasets
+    assert summary.reasons == {"empty": 1, "hidden": 1, "not_an_image": 1}
+    assert sum(summary.reasons.values()) == summary.n_quarantined + summary.n_skipped
 
 
 def test_a_cancelled_audit_has_no_report_and_is_taken_up_by_asking_again(

@@ -114,6 +114,16 @@ def test_options_reach_the_source(service: FakeService) -> None:
     )
 
 
+def test_columns_with_unusual_names_can_be_named(service: FakeService) -> None:
+    named = ["--path-column", "where", "--image-column", "pixels", "--box-from", "x0,y0,x1,y1"]
+    assert main(["compare", "a.parquet", "b.parquet", "-q", *named]) == 0
+    specs = [spec for spec, _ in asked(service, "submit_dataset")]
+    assert {(spec.path_column, spec.image_column, spec.box_from) for spec in specs} == {
+        ("where", "pixels", "x0,y0,x1,y1")
+    }
+    assert len(specs) == 2
+
+
 def test_a_comparison_submits_reference_then_candidate(service: FakeService) -> None:
     assert main(["compare", "old", "new", "-q"]) == 0
     assert [spec.uri for spec, _ in asked(service, "submit_dataset")] == ["old", "new"]
@@ -310,7 +320,12 @@ def test_neighbours_of_an_image_of_the_audit_are_listed(
 def test_a_picture_that_is_not_in_the_audit_is_looked_up_by_its_bytes(service: FakeService, tmp_path: Path) -> None:
     (tmp_path / "new.jpg").write_bytes(b"bytes")
     assert main(["neighbours", "last", str(tmp_path / "new.jpg")]) == 0
-    assert asked(service, "neighbours_of_upload") == [(b"bytes", 10)]
+    assert asked(service, "neighbours_of_upload") == [(b"bytes", 10, None)]
+
+
+def test_the_dataset_of_a_comparison_can_be_named(service: FakeService) -> None:
+    assert main(["neighbours", "last", "cat/a.jpg", "--dataset", "candidate"]) == 0
+    assert asked(service, "neighbours") == [("cat/a.jpg", 10, "candidate")]
 
 
 def test_an_image_that_is_nowhere_is_bad_usage(service: FakeService) -> None:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from audit.analyses.base import Need, analysis
 from audit.assemble import assemble
 from audit.fingerprint import fingerprint
-from audit.model import OK, QUARANTINED, DatasetView
+from audit.model import OK, DatasetView
 from audit.render import render_csv, render_html, report_json
 from audit.report import DatasetSummary, Provenance, Report, Section
 from storage.parquet import read_table, table_writer, vectors_array, write_table
@@ -116,14 +116,14 @@ def _section(context: StepContext, ref: SectionRef) -> Section:
 def summarise(images: pa.Table, view: ViewRef) -> DatasetSummary:
     """What went into the report from one dataset."""
     usable = images.filter(pc.equal(images.column("status"), OK))
-    bad = images.filter(pc.equal(images.column("status"), QUARANTINED))
+    left_out = images.filter(pc.not_equal(images.column("status"), OK))
     return DatasetSummary(
         name=view.name,
         source=Path(str(view.source.get("uri", ""))).name,
         fingerprint=view.dataset_fingerprint,
         n_classes=len(pc.unique(usable.column("label").drop_null())),
         splits=_counts(usable.column("split")),
-        reasons=_counts(bad.column("reason")),
+        reasons=_counts(left_out.column("reason")),
         **count_status(images),
     )
 
