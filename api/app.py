@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from api.dependencies import Context, refuse_unknown_parameters
+from api.examples import add_examples
 from api.pages import router as pages
 from api.problems import PlainErrorMiddleware, Problem, install
 from api.routes import audits, catalogue, datasets, reports, results
@@ -100,5 +101,6 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             schema = model.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
             known.update(schema.pop("$defs", {}))
             known[model.__name__] = schema
+        add_examples(document)
         app.openapi_schema = document
     return app.openapi_schema

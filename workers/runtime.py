@@ -26,6 +26,7 @@ from storage.records import Outcome, Step
 from storage.settings import Settings
 from storage.sources import Source, SourceLimits, SourceSpec, open_source
 from storage.sources.shards import usable
+from workers.allocator import keep_freed_activations, share_one_arena
 from workers.context import StepContext, heartbeat
 from workers.engine import Engine, Leases, Ring, describe
 from workers.errors import StepStoppedError, WorkersError
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from workers.decoders import DecoderPool
 
 log = structlog.get_logger()
+
+DEFAULT_EXTRACTOR = "classical"
+"""The one that is not made of torch layers."""
 
 STEPS: Mapping[str, Callable[[StepContext], Outcome]] = {
     "scan": scan.run,
@@ -71,6 +75,7 @@ class Runtime:
 
     def __init__(self, settings: Settings, ring: Ring) -> None:
         _calm_blas()
+        share_one_arena()
         self.settings = settings
         self.database = Database(settings.database)
         self.database.migrate()
@@ -183,6 +188,8 @@ class Runtime:
 
         with self._lock:
             if name not in self._extractors:
+                if name != DEFAULT_EXTRACTOR:
+                    keep_freed_activations()
                 self._extractors[name] = load_extractor(name)
             return self._extractors[name]
 
