@@ -6,11 +6,12 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
-from api.dependencies import Context
+from api.dependencies import Context, refuse_unknown_parameters
+from api.examples import add_examples
 from api.pages import router as pages
 from api.problems import PlainErrorMiddleware, Problem, install
 from api.routes import audits, catalogue, datasets, reports, results
@@ -77,8 +78,9 @@ def create_app(
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES)
     app.add_middleware(PlainErrorMiddleware)
     app.add_middleware(SecurityMiddleware, hosts=hosts)
-    app.include_router(datasets.routes(max_upload_bytes))
-    for router in (audits.router, results.router, reports.router, catalogue.router, pages):
+    for router in (datasets.routes(max_upload_bytes), audits.router, results.router, reports.router):
+        app.include_router(router, dependencies=[Depends(refuse_unknown_parameters)])
+    for router in (catalogue.router, pages):
         app.include_router(router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
@@ -99,5 +101,6 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             schema = model.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
             known.update(schema.pop("$defs", {}))
             known[model.__name__] = schema
+        add_examples(document)
         app.openapi_schema = document
     return app.openapi_schema

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
 
 from api.errors import IdempotencyInFlightError
 from workers.service import Service
@@ -71,6 +72,25 @@ def context(request: Request) -> Context:
 def service(request: Request) -> Service:
     """The service of the application that answers."""
     return context(request).service
+
+
+def refuse_unknown_parameters(request: Request) -> None:
+    """Refuse what a route would leave unread: a filter that is mistyped would otherwise give everything.
+
+    Raises
+    ------
+    RequestValidationError
+    """
+    known = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        there = f"there are {', '.join(sorted(known))}" if known else "there are none"
+        raise RequestValidationError(
+            [
+                {"type": "extra_forbidden", "loc": ("query", name), "msg": f"no such parameter; {there}"}
+                for name in unknown
+            ]
+        )
 
 
 ContextDep = Annotated[Context, Depends(context)]

@@ -85,6 +85,15 @@ Cursor = Annotated[
     str | None, Query(max_length=MAX_CURSOR, description="`next_cursor` of the page before; nothing for the first.")
 ]
 K = Annotated[int, Query(ge=1, le=MAX_K, description="How many neighbours.")]
+Searched = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=200,
+        pattern=PLAIN_TEXT,
+        description="Of a comparison: the dataset that is meant and searched, by name or id; the reference if absent.",
+    ),
+]
 Name = Annotated[str, Query(max_length=200, pattern=PLAIN_TEXT)]
 
 
@@ -220,6 +229,7 @@ class NeighbourOut(_Body):
 
     image_id: str
     path: str
+    dataset: str | None = Field(None, description="Name of its dataset.")
     distance: float = Field(description="Euclidean distance between unit vectors, in [0, 2].", ge=0)
 
 

@@ -28,6 +28,7 @@ _TITLES = {
     },
 }
 _OVERLAP_TITLE = "The two datasets share pictures"
+_SERIOUS = frozenset({Severity.PROBLEM, Severity.ATTENTION})
 
 
 class PlacedFinding(NamedTuple):
@@ -125,17 +126,44 @@ def _total(datasets: Iterable[DatasetSummary], field: str) -> int:
 def _verdict(
     kind: Literal["audit", "comparison"], datasets: Sequence[DatasetSummary], sections: Sequence[Section]
 ) -> Verdict:
-    if _total(datasets, "n_ok") == 0:
-        return Verdict(severity=Severity.PROBLEM, title="No usable picture", sentence=_nothing_usable(datasets))
+    barren = [dataset for dataset in datasets if dataset.n_ok == 0]
+    if barren or not datasets:
+        return _nothing_usable(barren, n_datasets=len(datasets))
     ranked = rank_findings(sections)
     failed = [section for section in sections if section.error]
+    unanswered = [section for section in sections if not section.error and not is_answered(section)]
     severity = worst_severity(place.finding for place in ranked)
     title = _title(kind, severity, ranked)
-    if failed and severity in (Severity.INFO, Severity.OK):
+    if severity not in _SERIOUS and (failed or 2 * len(unanswered) > len(sections)):
         severity = Severity.ATTENTION
-        title = f"No problem found, but {_count(len(failed), 'check')} could not be made"
-    parts = [_tally(datasets, ranked, len(sections) - len(failed)), *_leads(ranked), _unread(datasets), _failed(failed)]
+        title = f"No problem found, but {_missing(len(failed), len(unanswered), len(sections))}"
+    parts = [
+        _tally(datasets, ranked, len(sections) - len(failed), len(unanswered)),
+        *_leads(ranked),
+        _unread(datasets),
+        _named("check", "could not be made", failed),
+        _named("question", "could not be answered", unanswered),
+    ]
     return Verdict(severity=severity, title=title, sentence=" ".join(part for part in parts if part))
+
+
+def is_answered(section: Section) -> bool:
+    """Whether a section says anything: a number, a finding to act on, or evidence where no number is offered.
+
+    One that failed, was not run (no labels), or had too few images to give a number has no answer.
+    """
+    if section.error:
+        return False
+    numbers = [*section.headline, *(finding.metric for finding in section.findings)]
+    if any(metric.value is not None for metric in numbers):
+        return True
+    return worst_severity(section.findings) in _SERIOUS or bool(section.blocks and not section.headline)
+
+
+def _missing(n_failed: int, n_unanswered: int, n_sections: int) -> str:
+    if n_failed:
+        return f"{_count(n_failed, 'check')} could not be made"
+    return f"{n_unanswered} of {_count(n_sections, 'question')} could not be answered"
 
 
 def _title(kind: str, severity: Severity, ranked: Sequence[PlacedFinding]) -> str:
@@ -145,19 +173,22 @@ def _title(kind: str, severity: Severity, ranked: Sequence[PlacedFinding]) -> st
     return _TITLES[kind][severity]
 
 
-def _tally(datasets: Sequence[DatasetSummary], ranked: Sequence[PlacedFinding], n_asked: int) -> str:
+def _tally(datasets: Sequence[DatasetSummary], ranked: Sequence[PlacedFinding], n_asked: int, n_unanswered: int) -> str:
     where = f"in {_count(_total(datasets, 'n_ok'), 'usable picture')}"
     problems = sum(place.finding.severity is Severity.PROBLEM for place in ranked)
     points = sum(place.finding.severity is Severity.ATTENTION for place in ranked)
     found = [_count(n, noun) for n, noun in ((problems, "problem"), (points, "point")) if n]
     if not found:
-        return f"{_count(n_asked, 'question')} asked, no problem found {where}."
+        asked = f"{_count(n_asked, 'question')} asked"
+        if n_unanswered:
+            asked += f", {n_asked - n_unanswered} answered"
+        return f"{asked}, no problem found {where}."
     return f"{' and '.join(found)}{' to check' if points else ''} {where}."
 
 
 def _leads(ranked: Sequence[PlacedFinding]) -> list[str]:
     """The sentences of the worst finding, and of the next one if it is as severe and says something of another kind."""
-    serious = [place for place in ranked if place.finding.severity in (Severity.PROBLEM, Severity.ATTENTION)]
+    serious = [place for place in ranked if place.finding.severity in _SERIOUS]
     if not serious:
         return []
     first = serious[0]
@@ -175,21 +206,28 @@ def _unread(datasets: Sequence[DatasetSummary]) -> str:
     return f"{_count(n, 'input')} of {_total(datasets, 'n_inputs'):,} could not be used." if n else ""
 
 
-def _failed(failed: Sequence[Section]) -> str:
-    if not failed:
+def _named(noun: str, what: str, sections: Sequence[Section]) -> str:
+    if not sections:
         return ""
-    names = ", ".join(section.title for section in failed)
-    return f"{_count(len(failed), 'check')} could not be made: {names}."
+    names = ", ".join(section.title for section in sections)
+    return f"{_count(len(sections), noun)} {what}: {names}."
 
 
-def _nothing_usable(datasets: Sequence[DatasetSummary]) -> str:
-    n_inputs = _total(datasets, "n_inputs")
+def _nothing_usable(barren: Sequence[DatasetSummary], *, n_datasets: int) -> Verdict:
+    """The verdict where a dataset has no picture to say anything about; of a comparison, the datasets are named."""
+    n_inputs = _total(barren, "n_inputs")
+    of_pair = n_datasets > 1
+    names = " or in ".join(dataset.name for dataset in barren)
+    where = f" in {names}" if of_pair else ""
     if n_inputs == 0:
-        return "There are no inputs: check that the source is the right one and that it is not empty."
-    return (
-        f"None of the {_count(n_inputs, 'input')} could be used; "
-        "the list of reasons below says why and what to do about each."
-    )
+        said = f"There are no inputs{where}: check that the source is the right one and that it is not empty."
+    else:
+        said = (
+            f"None of the {_count(n_inputs, 'input')}{where} could be used; "
+            "the list of reasons below says why and what to do about each."
+        )
+    title = f"Nothing to compare: no usable picture{where}" if of_pair else "No usable picture"
+    return Verdict(severity=Severity.PROBLEM, title=title, sentence=said)
 
 
 def _count(n: int, noun: str) -> str:

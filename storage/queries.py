@@ -51,10 +51,16 @@ def get_subject(tx: sa.Connection, subject: Subject, *, lock: bool = False) -> s
     return tx.execute(query.with_for_update() if lock else query).one_or_none()
 
 
+def find_subject(tx: sa.Connection, kind: SubjectKind, key: str) -> sa.Row[Any] | None:
+    """The row of that key, if there is one."""
+    table = TABLES[kind]
+    return tx.execute(select(table).where(table.c.key == key)).one_or_none()
+
+
 def get_or_create(tx: sa.Connection, kind: SubjectKind, key: str, values: Mapping[str, Any]) -> sa.Row[Any]:
     """The row of that key, made if there is none. Of concurrent callers one makes it and all get it."""
     table = TABLES[kind]
-    found = tx.execute(select(table).where(table.c.key == key)).one_or_none()
+    found = find_subject(tx, kind, key)
     if found is not None:
         return found
     row = {

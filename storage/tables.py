@@ -62,7 +62,7 @@ datasets = Table(
     Column("source", JSON, nullable=False),
     Column("generation", Integer, nullable=False),
 )
-"""``generation`` counts scans: submitting a source again scans it again under the same id."""
+"""``generation`` counts scans: a source that is submitted again after a change is scanned again under the same id."""
 
 embedding_sets = Table(
     "embedding_sets",

@@ -72,7 +72,10 @@ def audit_record(**changes: Any) -> Audit:
 
 
 class FakeService:
-    """Answers like a service. ``audits_known``: its audits; ``calls``: what it was asked; ``fault``: what it raises."""
+    """Answers like a service. ``audits_known``: its audits; ``calls``: what it was asked; ``fault``: what it raises.
+
+    ``following``: what :meth:`events` tells; ``report_known``: every audit's report, where it is not the usual one.
+    """
 
     def __init__(self, folder: Path, audits: Sequence[Audit] = ()) -> None:
         self.folder = folder
@@ -80,6 +83,8 @@ class FakeService:
         self.calls: list[tuple[Any, ...]] = []
         self.fault: BaseException | None = None
         self.following: list[Audit] | None = None
+        self.report_known: Report | None = None
+        self.dataset_known = dataset_record()
 
     @contextmanager
     def open(self) -> Iterator[FakeService]:
@@ -99,7 +104,8 @@ class FakeService:
 
     def submit_dataset(self, spec: SourceSpec, name: str | None = None) -> Dataset:
         self._called("submit_dataset", spec, name)
-        return dataset_record(source=spec.model_dump(mode="json"), name=name or "flowers")
+        said = {"source": spec.model_dump(mode="json"), "name": name or "flowers"}
+        return self.dataset_known.model_copy(update=said)
 
     def submit_audit(self, ids: Sequence[str], request: AuditRequest, idempotency_key: str | None = None) -> Audit:
         self._called("submit_audit", tuple(ids), request, idempotency_key)
@@ -108,7 +114,7 @@ class FakeService:
     def dataset(self, dataset_id: str) -> Dataset:
         if dataset_id != DATASET_ID:
             raise UnknownIdError("dataset", dataset_id)
-        return dataset_record()
+        return self.dataset_known
 
     def audit(self, audit_id: str) -> Audit:
         return self._audit(audit_id)
@@ -135,6 +141,8 @@ class FakeService:
         self._called("delete_dataset", dataset_id)
 
     def report_json(self, audit_id: str) -> Report:
+        if self.report_known is not None:
+            return self.report_known
         return comparison_report() if self._audit(audit_id).kind == "comparison" else audit_report()
 
     def report_file(self, audit_id: str, name: str) -> Path:
@@ -172,15 +180,18 @@ class FakeService:
         ]
         return rows[offset : offset + limit]
 
-    def neighbours(self, audit_id: str, image: str, k: int) -> list[dict[str, Any]]:
+    def neighbours(self, audit_id: str, image: str, k: int, *, dataset: str | None = None) -> list[dict[str, Any]]:
         self._audit(audit_id)
+        self._called("neighbours", image, k, dataset)
         if image != "cat/a.jpg":
             raise UnknownIdError("image", image)
-        return [{"image_id": "0" * 16, "path": "cat/b.jpg", "distance": 0.25}][:k]
+        return [{"image_id": "0" * 16, "path": "cat/b.jpg", "dataset": "flowers", "distance": 0.25}][:k]
 
-    def neighbours_of_upload(self, audit_id: str, data: bytes, k: int) -> list[dict[str, Any]]:
+    def neighbours_of_upload(
+        self, audit_id: str, data: bytes, k: int, *, dataset: str | None = None
+    ) -> list[dict[str, Any]]:
         self._audit(audit_id)
-        self._called("neighbours_of_upload", data, k)
+        self._called("neighbours_of_upload", data, k, dataset)
         return [{"image_id": "0" * 16, "path": "cat/b.jpg", "distance": 0.5}]
 
     def thumbnail(self, dataset_id: str, image_id: str, side: int) -> bytes:

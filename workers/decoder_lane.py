@@ -10,8 +10,10 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
@@ -133,13 +135,29 @@ def start_process(
         target=serve, args=(theirs, shared, opener, max_pixels, memory_mb), name="assay-decoder", daemon=True
     )
     try:
-        process.start()
+        with _deaf_to_interrupts():
+            process.start()
     except BaseException:
         ours.close()
         raise
     finally:
         theirs.close()
     return process, ours
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Block Ctrl-C in this thread, so that a process it starts never gets one, not even while it imports.
+
+    A terminal sends it to the whole group; who started the process ends it. The tracker of multiprocessing is started
+    before, for starting it unblocks the signal.
+    """
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _ending(code: int | None) -> str:

@@ -5,12 +5,10 @@ It never imports torch, has a memory limit of its own, and ends when the process
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import os
 import resource
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,19 +21,18 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from audit.errors import PictureError
 from audit.extractors.base import InputSpec
 from audit.pictures.process import process
+from workers.allocator import keep_freed_pictures
 
 CHUNK = 8
 """Pictures sent to a process at a time."""
 
 _PARENT_CHECK_S = 0.5
 _SOURCES_KEPT = 4
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
 class Readable(Protocol):
@@ -122,7 +119,7 @@ def serve(connection: Connection, shared: SharedPixels, opener: Opener, max_pixe
     """Decode jobs until the connection closes (the body of a decoding process)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    keep_freed_memory()
+    keep_freed_pictures()
     _limit_memory(memory_mb)
     sources: list[tuple[Any, Readable]] = []
     with threadpool_limits(1), suppress(EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
@@ -175,17 +172,6 @@ def _end_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_PARENT_CHECK_S)
     os._exit(1)
-
-
-def keep_freed_memory() -> None:
-    """Let the allocator keep what a picture freed for the next one: page faults cost as much as the statistics."""
-    Image.core.set_blocks_max(16)  # type: ignore[attr-defined]
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:
-            mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
-            mallopt(_M_TRIM_THRESHOLD, 64 * 2**20)
-            mallopt(_M_TOP_PAD, 4 * 2**20)
 
 
 def _limit_memory(memory_mb: int) -> None:

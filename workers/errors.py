@@ -29,8 +29,8 @@ class UnknownIdError(WorkersError, LookupError):
         What was looked for, and the name that was given.
     """
 
-    def __init__(self, kind: str, id_: str) -> None:
-        super().__init__(f"there is no {kind} {id_!r}; list them to see what exists")
+    def __init__(self, kind: str, id_: str, *, hint: str = "list them to see what exists") -> None:
+        super().__init__(f"there is no {kind} {id_!r}; {hint}")
         self.kind = kind
         self.id = id_
 

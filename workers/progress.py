@@ -35,7 +35,7 @@ def audit_record(tx: sa.Connection, row: sa.Row[Any]) -> Audit:
         title=row.title,
         dataset_ids=tuple(row.dataset_ids),
         request=AuditRequest.model_validate(row.request),
-        status=_visible_status(tx, row),
+        status=shown_status(tx, SubjectKind.AUDIT, row),
         progress=audit_progress(tx, row),
         n_failed=row.summary.get("n_failed", 0),
         error=row.error,
@@ -44,10 +44,10 @@ def audit_record(tx: sa.Connection, row: sa.Row[Any]) -> Audit:
     )
 
 
-def _visible_status(tx: sa.Connection, row: sa.Row[Any]) -> Status:
-    """An audit whose datasets are being scanned or embedded is running, to those who wait for it."""
+def shown_status(tx: sa.Connection, kind: SubjectKind, row: sa.Row[Any]) -> Status:
+    """The status as people are told: an audit whose datasets are being scanned or embedded is running."""
     status = Status(row.status)
-    if status is not Status.QUEUED:
+    if status is not Status.QUEUED or kind is not SubjectKind.AUDIT:
         return status
     at_work = (one for one in _waited_for(tx, row.id) if one[1].status == Status.RUNNING)
     return Status.RUNNING if next(at_work, None) else status

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audit.analyses.base import Need
+from audit.analyses.base import Need, analyses
 from audit.errors import PictureError
 from audit.maths.neighbours import search
 from audit.model import OK, DatasetView
@@ -24,8 +24,11 @@ from storage.parquet import read_table
 from storage.records import Status, Subject, SubjectKind
 from workers.errors import FailedError, NotReadyError, UnknownIdError
 from workers.pictures import find_row
+from workers.planner import distinct_names
+from workers.progress import shown_status
 from workers.steps.embed import unit_vectors
 from workers.steps.params import ReportParams
+from workers.steps.report import DATASET_TABLES
 from workers.steps.seal import INDEX
 from workers.views import load_view
 
@@ -62,7 +65,8 @@ class Reading:
         """
         report = self._report(audit_id)
         if name not in report:
-            raise UnknownIdError("report file", name)
+            hint = f"there are {', '.join(report.manifest.files)}"
+            raise UnknownIdError("report file", name, hint=hint)
         return report.file(name)
 
     def report_files(self, audit_id: str) -> dict[str, int]:
@@ -74,11 +78,15 @@ class Reading:
         return read_table(self.report_file(audit_id, f"tables/{name}.parquet"))
 
     def export(self, audit_id: str, out: Path) -> None:
-        """Write ``report.html``, ``report.json`` and ``tables/`` into a folder; files of those names are replaced."""
+        """Write ``report.html``, ``report.json``, ``report.zip`` and ``tables/`` into a folder.
+
+        Files of those names are replaced. Tables that this report does not have are deleted: another report left them
+        there. Files of other names are left alone.
+        """
         report = self._report(audit_id)
+        for name in known_tables() - report.manifest.files.keys():
+            (out / name).unlink(missing_ok=True)
         for name in report.manifest.files:
-            if name == "report.zip":
-                continue
             target = out / name
             target.parent.mkdir(parents=True, exist_ok=True)
             part = target.with_name(f".{target.name}.part")
@@ -105,12 +113,13 @@ class Reading:
         """The row of a subject that is done."""
         with self.runtime.database.read() as tx:
             row = queries.get_subject(tx, Subject(kind, id_))
-        if row is None:
+            status = None if row is None else shown_status(tx, kind, row)
+        if row is None or status is None:
             raise UnknownIdError(kind.value, id_)
-        if row.status in (Status.FAILED, Status.CANCELLED):
-            raise FailedError(kind.value, id_, row.status, row.error)
-        if row.status != Status.DONE:
-            raise NotReadyError(kind.value, id_, row.status)
+        if status in (Status.FAILED, Status.CANCELLED):
+            raise FailedError(kind.value, id_, status, row.error)
+        if status != Status.DONE:
+            raise NotReadyError(kind.value, id_, status)
         return row
 
     # look-ups --------------------------------------------------------------------------------------------------------
@@ -126,7 +135,8 @@ class Reading:
             Of a comparison, which ranks none.
         """
         if self._done(SubjectKind.AUDIT, audit_id).kind == "comparison":
-            raise UnknownIdError("ranking of outliers in the comparison", audit_id)
+            hint = "a comparison ranks none; audit one of its datasets"
+            raise UnknownIdError("ranking of outliers in the comparison", audit_id, hint=hint)
         table = self.table(audit_id, "outliers")
         wanted = {"label": label, "split": split}
         if any(value is not None for value in wanted.values()):
@@ -138,12 +148,16 @@ class Reading:
         rows: list[dict[str, Any]] = table.slice(offset, min(limit, MAX_LIMIT)).to_pylist()
         return rows
 
-    def neighbours(self, audit_id: str, image: str, k: int = 10) -> list[dict[str, Any]]:
+    def neighbours(self, audit_id: str, image: str, k: int = 10, *, dataset: str | None = None) -> list[dict[str, Any]]:
         """The pictures most like one of the dataset, given by its image_id or path: nearest first, itself left out.
 
-        Of a comparison, the reference dataset is searched.
+        Parameters
+        ----------
+        dataset : str, optional
+            Of a comparison: the dataset that is meant and searched, by its name in the report or its id; the reference
+            if none is given.
         """
-        found, view = self._view(audit_id)
+        found, view = self._view(audit_id, dataset)
         place = self._place(view, image)
         neighbours = view.neighbours
         if neighbours is not None and k <= neighbours.indices.shape[1]:
@@ -151,15 +165,17 @@ class Reading:
             return _described(view, pairs[:k])
         return self._search(found, view, view.vectors[place : place + 1], k, leave_out=place)
 
-    def neighbours_of_upload(self, audit_id: str, data: bytes, k: int = 10) -> list[dict[str, Any]]:
-        """The pictures most like one that is not in the dataset.
+    def neighbours_of_upload(
+        self, audit_id: str, data: bytes, k: int = 10, *, dataset: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The pictures most like one that is not in the dataset; ``dataset`` as in :meth:`neighbours`.
 
         Raises
         ------
         PictureError
             If the bytes are not a picture that can be decoded.
         """
-        found, view = self._view(audit_id)
+        found, view = self._view(audit_id, dataset)
         extractor = self.runtime.extractor(found.provenance["extractor"]["name"])
         decoded = process(data, extractor.spec.input, max_pixels=self.runtime.settings.max_pixels)
         if decoded.pixels is None:
@@ -169,24 +185,31 @@ class Reading:
             raise PictureError("bad_embedding", "the extractor gave a vector without a direction")
         return self._search(found, view, vectors, k)
 
-    def _view(self, audit_id: str) -> tuple[Artefact, DatasetView]:
-        """The first embedding set of an audit, and its view with vectors and neighbours."""
+    def _view(self, audit_id: str, dataset: str | None) -> tuple[Artefact, DatasetView]:
+        """An embedding set of an audit, the first unless another is named, and its view with vectors and neighbours."""
         self._done(SubjectKind.AUDIT, audit_id)
         with self.runtime.database.read() as tx:
-            first = queries.inputs(tx, audit_id)[0]
-            row = queries.get_subject(tx, Subject(SubjectKind.EMBEDDING_SET, first.embedding_set_id))
-            dataset = queries.get_subject(tx, Subject(SubjectKind.DATASET, first.dataset_id))
-        if row is None or dataset is None:
-            raise UnknownIdError("embedding set", str(first.embedding_set_id))
+            inputs = queries.inputs(tx, audit_id)
+            rows = [queries.get_subject(tx, Subject(SubjectKind.DATASET, one.dataset_id)) for one in inputs]
+            names = distinct_names(["" if row is None else row.name for row in rows])
+            wanted = (place for place, one in enumerate(inputs) if dataset in {None, names[place], one.dataset_id})
+            place = next(wanted, None)
+            if place is None:
+                hint = f"those of the audit {audit_id} are {', '.join(names)}"
+                raise UnknownIdError("dataset", str(dataset), hint=hint)
+            row = queries.get_subject(tx, Subject(SubjectKind.EMBEDDING_SET, inputs[place].embedding_set_id))
+        if row is None:
+            raise UnknownIdError("embedding set", str(inputs[place].embedding_set_id))
         found = self.runtime.artefacts.open("embedding_set", row.artefact)
-        return found, load_view(found, dataset.name, {Need.EMBEDDINGS, Need.NEIGHBOURS})
+        return found, load_view(found, names[place], {Need.EMBEDDINGS, Need.NEIGHBOURS})
 
     def _place(self, view: DatasetView, image: str) -> int:
         for column in ("image_id", "path"):
             place = int(pc.index(view.images.column(column), image).as_py())
             if place >= 0:
                 return place
-        raise UnknownIdError("image", image)
+        hint = f"the table images of the report lists those of {view.name}, as GET /v1/audits/ID/images does"
+        raise UnknownIdError("image", image, hint=hint)
 
     def _search(
         self, found: Artefact, view: DatasetView, queries_: Any, k: int, *, leave_out: int = -1
@@ -219,11 +242,17 @@ class Reading:
         return thumbnail(data, side=side, max_pixels=self.runtime.settings.max_pixels)
 
 
+def known_tables() -> frozenset[str]:
+    """Names of the files of every table that a report of this version can have."""
+    names = [*DATASET_TABLES, *(name for one in analyses() for name in one.tables)]
+    return frozenset(f"tables/{name}.parquet" for name in names)
+
+
 def _described(view: DatasetView, pairs: list[tuple[int, float]]) -> list[dict[str, Any]]:
-    """Neighbours in words: image_id, path, label, split, distance, rank from 1."""
+    """Neighbours in words: image_id, path, label, split, dataset, distance, rank from 1."""
     pairs = [pair for pair in pairs if pair[0] >= 0]
     rows = view.images.select(["image_id", "path", "label", "split"]).take([place for place, _ in pairs]).to_pylist()
     return [
-        row | {"distance": distance, "rank": rank}
+        row | {"dataset": view.name, "distance": distance, "rank": rank}
         for rank, (row, (_, distance)) in enumerate(zip(rows, pairs, strict=True), start=1)
     ]

@@ -20,15 +20,16 @@ from storage.artefacts import Artefacts
 from storage.blobs import open_blobs
 from storage.bookkeeping import record_artefact
 from storage.database import Database
-from storage.errors import SourceError
+from storage.errors import SourceError, StorageError
 from storage.queries import workers_at_work
 from storage.records import Outcome, Step
 from storage.settings import Settings
 from storage.sources import Source, SourceLimits, SourceSpec, open_source
 from storage.sources.shards import usable
+from workers.allocator import keep_freed_activations, share_one_arena
 from workers.context import StepContext, heartbeat
 from workers.engine import Engine, Leases, Ring, describe
-from workers.errors import StepStoppedError
+from workers.errors import StepStoppedError, WorkersError
 from workers.owner import Owner
 from workers.planner import StepPlanner
 from workers.steps import analyse, embed, report, scan, seal
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from workers.decoders import DecoderPool
 
 log = structlog.get_logger()
+
+DEFAULT_EXTRACTOR = "classical"
+"""The one that is not made of torch layers."""
 
 STEPS: Mapping[str, Callable[[StepContext], Outcome]] = {
     "scan": scan.run,
@@ -71,6 +75,7 @@ class Runtime:
 
     def __init__(self, settings: Settings, ring: Ring) -> None:
         _calm_blas()
+        share_one_arena()
         self.settings = settings
         self.database = Database(settings.database)
         self.database.migrate()
@@ -122,7 +127,8 @@ class Runtime:
         except Exception as error:
             final = isinstance(error, AuditError | SourceError) or step.stage == "analyse"
             message = describe(error)
-            log.warning("step.failed", error=message, final=final, exc_info=not isinstance(error, AuditError))
+            foreseen = isinstance(error, AuditError | StorageError | WorkersError)
+            log.warning("step.failed", error=message, final=final, exc_info=not foreseen)
             return lambda: engine.fail(step, message, retry=not final)
         log.info("step.finished", seconds=round(time.monotonic() - started, 3), artefact=outcome.artefact[:12])
         return lambda: self._finish(step, outcome)
@@ -182,6 +188,8 @@ class Runtime:
 
         with self._lock:
             if name not in self._extractors:
+                if name != DEFAULT_EXTRACTOR:
+                    keep_freed_activations()
                 self._extractors[name] = load_extractor(name)
             return self._extractors[name]
 

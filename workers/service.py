@@ -16,14 +16,22 @@ from storage.database import HEAD
 from storage.errors import StorageError
 from storage.records import Audit, AuditRequest, Dataset, Progress, Status, Step, Subject, SubjectKind
 from storage.settings import Settings
-from storage.sources import SourceSpec, open_source
+from storage.sources import Source, SourceSpec, open_source
 from workers import logging
 from workers.calibration import calibrate_on
 from workers.errors import InUseError, UnknownIdError
 from workers.progress import audit_record, dataset_record
 from workers.reading import Reading
 from workers.runtime import Runtime
-from workers.submission import accept_audit, accept_dataset, check_request, default_name
+from workers.steps.scan import state_of
+from workers.submission import (
+    accept_audit,
+    accept_dataset,
+    check_request,
+    dataset_key,
+    default_name,
+    renew_audit,
+)
 
 __all__ = ["Audit", "AuditRequest", "Dataset", "Progress", "Service", "Status"]
 
@@ -89,7 +97,7 @@ class Service(Reading):
     # submit ----------------------------------------------------------------------------------------------------------
 
     def submit_dataset(self, spec: SourceSpec, name: str | None = None) -> Dataset:
-        """Register a source and scan it; the same source and name is the same dataset, scanned again.
+        """Register a source and scan it; the same source and name is the same dataset, scanned again if it was touched.
 
         Raises
         ------
@@ -97,12 +105,24 @@ class Service(Reading):
             At once, if the source cannot be read as described.
         """
         with open_source(spec, limits=self.runtime.limits) as source:
-            spec = source.spec
+            source.check()
+            spec, name = source.spec, name or default_name(source.spec)
+            scanned = self._scan_that_holds(source, name)
         self.resume()
-        subject = accept_dataset(self.runtime.database, spec, name or default_name(spec))
+        subject = accept_dataset(self.runtime.database, spec, name, scanned=scanned)
         log.info("dataset.submitted", id=subject.id, uri=spec.uri)
         self.runtime.engine.advance(subject)
         return self.dataset(subject.id)
+
+    def _scan_that_holds(self, source: Source, name: str) -> str:
+        """The scan artefact of the dataset of a source, if it is sound and nothing was touched since; else empty."""
+        with self.runtime.database.read() as tx:
+            row = queries.find_subject(tx, SubjectKind.DATASET, dataset_key(source.spec, name))
+        if row is None or row.status != Status.DONE or not row.summary.get("state"):
+            return ""
+        if row.summary["state"] != state_of(source, self.settings):
+            return ""
+        return str(row.artefact) if self.runtime.artefacts.find_sound("scan", row.artefact) else ""
 
     def submit_audit(
         self, dataset_ids: Sequence[str], request: AuditRequest | None = None, idempotency_key: str | None = None
@@ -121,7 +141,9 @@ class Service(Reading):
         request = request or AuditRequest()
         check_request(request, len(dataset_ids), self.settings.model_roots)
         self.resume()
-        subject = accept_audit(self.runtime.database, dataset_ids, request, idempotency_key)
+        database, settings = self.runtime.database, self.settings
+        subject = accept_audit(database, dataset_ids, request, settings, idempotency_key=idempotency_key)
+        renew_audit(database, self.runtime.artefacts, subject)
         log.info("audit.submitted", id=subject.id, datasets=list(dataset_ids))
         self.runtime.engine.advance(subject)
         return self.audit(subject.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,10 +14,15 @@ from audit.errors import ConfigError, ExtractorError
 from audit.extractors import model_file, resolve_spec
 from audit.fingerprint import fingerprint
 from storage import bookkeeping, queries
+from storage.artefacts import Artefacts
 from storage.database import Database
 from storage.records import AuditRequest, Status, Subject, SubjectKind
+from storage.settings import Settings
 from storage.sources import SourceSpec
 from workers.errors import IdempotencyReusedError, UnknownIdError
+from workers.planner import chosen
+from workers.steps.params import SEAL_VERSION, SHARD_VERSION
+from workers.steps.report import DISTRIBUTION, REPORT_STEP_VERSION, version_of
 
 
 def check_request(request: AuditRequest, n_datasets: int, model_roots: Sequence[Path] | None = None) -> None:
@@ -75,20 +80,51 @@ def default_name(spec: SourceSpec) -> str:
     return name or "dataset"
 
 
-def accept_dataset(database: Database, spec: SourceSpec, name: str) -> Subject:
-    """Get or create the dataset of a source and name; one that has ended is scanned again."""
-    key = fingerprint("dataset", {"name": name, "source": spec})
+def dataset_key(spec: SourceSpec, name: str) -> str:
+    """What a dataset is got or created by."""
+    return fingerprint("dataset", {"name": name, "source": spec})
+
+
+def accept_dataset(database: Database, spec: SourceSpec, name: str, *, scanned: str = "") -> Subject:
+    """Get or create the dataset of a source and name; one that has ended is scanned again.
+
+    Parameters
+    ----------
+    scanned : str
+        The scan artefact that still holds, for nothing was touched since: a dataset that has it is left as it is.
+    """
+    key = dataset_key(spec, name)
     with database.write() as tx:
         values = {"name": name, "source": spec.model_dump(mode="json"), "generation": 0}
         row = queries.get_or_create(tx, SubjectKind.DATASET, key, values)
         subject = Subject(SubjectKind.DATASET, row.id)
+        if scanned and (row.status, row.artefact) == (Status.DONE, scanned):
+            return subject
         if queries.restart_subject(tx, subject, only=(Status.DONE, *queries.UNSUCCESSFUL)):
             bookkeeping.next_generation(tx, row.id)
     return subject
 
 
+def made_by(request: AuditRequest, settings: Settings, n_datasets: int) -> dict[str, Any]:
+    """Versions and settings that the result of a request follows from, beside the datasets: part of an audit's name."""
+    return {
+        "assay": version_of(DISTRIBUTION),
+        "extractor": resolve_spec(request.extractor).fingerprint,
+        "analyses": {one.name: one.version for one in chosen(request, n_datasets)},
+        "steps": {"shard": SHARD_VERSION, "seal": SEAL_VERSION, "report": REPORT_STEP_VERSION},
+        "neighbours": settings.neighbours,
+        "max_pixels": settings.max_pixels,
+        "vectors": settings.vector_dtype,
+    }
+
+
 def accept_audit(
-    database: Database, dataset_ids: Sequence[str], request: AuditRequest, idempotency_key: str | None
+    database: Database,
+    dataset_ids: Sequence[str],
+    request: AuditRequest,
+    settings: Settings,
+    *,
+    idempotency_key: str | None = None,
 ) -> Subject:
     """Get or create the audit of a request; one that failed or was cancelled is tried again.
 
@@ -100,19 +136,22 @@ def accept_audit(
         The key was used for another request.
     """
     asked = fingerprint("audit-request", {"datasets": list(dataset_ids), "request": request})
+    versions = made_by(request, settings, len(dataset_ids))
     with database.write() as tx:
         if idempotency_key is not None and (used := bookkeeping.idempotent_audit(tx, idempotency_key)):
             if used[0] != asked:
                 raise IdempotencyReusedError(idempotency_key)
             return Subject(SubjectKind.AUDIT, used[1])
         datasets = [_dataset(tx, id_) for id_ in dataset_ids]
-        row = _get_or_create_audit(tx, datasets, request)
+        row = _get_or_create_audit(tx, datasets, request, versions)
         if idempotency_key is not None:
             bookkeeping.keep_idempotency(tx, idempotency_key, asked, row.id)
     return Subject(SubjectKind.AUDIT, row.id)
 
 
-def _get_or_create_audit(tx: sa.Connection, datasets: Sequence[sa.Row[Any]], request: AuditRequest) -> sa.Row[Any]:
+def _get_or_create_audit(
+    tx: sa.Connection, datasets: Sequence[sa.Row[Any]], request: AuditRequest, versions: Mapping[str, Any]
+) -> sa.Row[Any]:
     kind: Literal["audit", "comparison"] = "audit" if len(datasets) == 1 else "comparison"
     scans = [(dataset.id, dataset.generation) for dataset in datasets]
     values = {
@@ -121,13 +160,28 @@ def _get_or_create_audit(tx: sa.Connection, datasets: Sequence[sa.Row[Any]], req
         "dataset_ids": [dataset.id for dataset in datasets],
         "request": request.model_dump(mode="json"),
     }
-    row = queries.get_or_create(
-        tx, SubjectKind.AUDIT, fingerprint("audit", {"scans": scans, "request": request}), values
-    )
+    key = fingerprint("audit", {"scans": scans, "request": request, "made_by": versions})
+    row = queries.get_or_create(tx, SubjectKind.AUDIT, key, values)
     again = queries.restart_subject(tx, Subject(SubjectKind.AUDIT, row.id), only=queries.UNSUCCESSFUL)
     if again or not queries.inputs(tx, row.id):
         bookkeeping.link_datasets(tx, row.id, [dataset.id for dataset in datasets])
     return row
+
+
+def renew_audit(database: Database, artefacts: Artefacts, subject: Subject) -> None:
+    """Begin a finished audit again if an analysis of it failed, or what it left was damaged or deleted."""
+    with database.read() as tx:
+        row = queries.get_subject(tx, subject)
+        inputs = queries.inputs(tx, subject.id)
+        sets = [queries.get_subject(tx, Subject(SubjectKind.EMBEDDING_SET, one.embedding_set_id)) for one in inputs]
+    if row is None or row.status != Status.DONE:
+        return
+    kept = [("report", row.artefact), *(("embedding_set", one.artefact) for one in sets if one is not None)]
+    if not row.summary.get("n_failed") and all(artefacts.find_sound(*name) for name in kept):
+        return
+    with database.write() as tx:
+        if queries.restart_subject(tx, subject, only=(Status.DONE,)):
+            bookkeeping.link_datasets(tx, subject.id, [one.dataset_id for one in inputs])
 
 
 def _dataset(tx: sa.Connection, dataset_id: str) -> sa.Row[Any]:

@@ -6,11 +6,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from api.cli.exits import RESUME, CommandError, Exit
+from api.cli.exits import DEBUG_VARIABLE, RESUME, CommandError, Exit
 
 __all__ = ["main"]
-
-DEBUG_VARIABLE = "ASSAY_DEBUG"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

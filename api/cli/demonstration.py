@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.cli.opening import opened, say
+from api.cli.places import check_writable
 from api.cli.running import follow
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def demo(
     """
     from api.demo import demo_json, run_demo
 
+    check_writable("--out", out)
     with opened() as service:
         done = run_demo(service, out, watch=partial(follow, quiet=quiet), note=_note)
     if as_json:

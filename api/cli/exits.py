@@ -6,7 +6,7 @@ code  meaning
 0     fine, whatever was found
 1     ``--fail-on`` was given and the verdict is that bad, or ``doctor`` found something broken
 2     bad usage: an argument, option or configuration that cannot be used
-3     the source cannot be read
+3     the source cannot be read, or holds no usable picture (the report says why)
 4     the extractor cannot be had
 5     the audit failed, or Assay itself did
 130   interrupted with Ctrl-C; what is done is kept
@@ -29,6 +29,9 @@ class Exit(IntEnum):
     FAILED = 5
     INTERRUPTED = 130
 
+
+DEBUG_VARIABLE = "ASSAY_DEBUG"
+"""Set to anything, it adds tracebacks and events to what a command says."""
 
 RESUME = "Stopped. What is done is kept: give the same command again and it goes on where it stopped."
 

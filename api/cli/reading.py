@@ -10,6 +10,7 @@ import typer
 
 from api.cli.exits import CommandError, Exit
 from api.cli.opening import all_audits, find_audit, opened, say
+from api.cli.places import check_writable
 
 if TYPE_CHECKING:
     from storage.records import Audit
@@ -67,34 +68,40 @@ def neighbours(
     audit: AuditName,
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="Id or path of an image of the audit.")],
     k: Annotated[int, typer.Option("--k", "-k", min=1, max=200, help="How many neighbours.")] = 10,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Of a comparison: the dataset that is meant and searched; else the reference."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List the images nearest to one of the audit's own; a file that is not among them is embedded and looked up."""
     with opened() as service:
         record = find_audit(service, audit)
-        rows = _neighbours(service, record.id, image, k)
+        rows = _neighbours(service, record.id, image, k, dataset)
     if as_json:
         _write({"audit": record.id, "image": image, "neighbours": rows})
     else:
         _table(("distance", "path"), [(f"{row['distance']:.4f}", row["path"]) for row in rows])
 
 
-def _neighbours(service: Any, audit_id: str, image: str, k: int) -> list[dict[str, Any]]:
+def _neighbours(service: Any, audit_id: str, image: str, k: int, dataset: str | None) -> list[dict[str, Any]]:
     from workers.errors import UnknownIdError
 
     try:
-        found: list[dict[str, Any]] = service.neighbours(audit_id, image, k)
+        found: list[dict[str, Any]] = service.neighbours(audit_id, image, k, dataset=dataset)
     except UnknownIdError:
         if not Path(image).is_file():
             raise
-        found = service.neighbours_of_upload(audit_id, Path(image).read_bytes(), k)
+        found = service.neighbours_of_upload(audit_id, Path(image).read_bytes(), k, dataset=dataset)
     return found
 
 
 def report(
     audit: AuditName,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write report.html, report.json and tables/ here.")
+        Path | None, typer.Option(metavar="DIR", help="Write report.html, report.json, report.zip and tables/ here.")
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
     as_json: Json = False,
@@ -102,6 +109,8 @@ def report(
     """Print the findings of an audit, write its report, or open it in the browser."""
     from audit.render import render_summary
 
+    if out is not None:
+        check_writable("--out", out)
     with opened() as service:
         record = find_audit(service, audit)
         found = service.report_json(record.id)
@@ -110,7 +119,7 @@ def report(
             service.export(record.id, out)
             page = out / "report.html"
     if show and not webbrowser.open(page.absolute().as_uri()):
-        raise CommandError(Exit.FAILED, f"assay: no browser could be started; open {page} in one.")
+        raise CommandError(Exit.FAILED, f"no browser could be started; open {page} in one.")
     if as_json:
         _write(found.model_dump(mode="json"))
     elif out is not None or show:

@@ -12,6 +12,7 @@ import typer
 
 from api.cli.exits import CommandError, Exit
 from api.cli.opening import opened, say
+from api.cli.places import check_writable
 from api.cli.words import FailOn, Kind
 
 if TYPE_CHECKING:
@@ -42,6 +43,18 @@ ImagesRoot = Annotated[
         rich_help_panel=SOURCES,
     ),
 ]
+PathColumn = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Column of a manifest that names the pictures.", rich_help_panel=SOURCES),
+]
+ImageColumn = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Column of a Parquet file that holds the pictures.", rich_help_panel=SOURCES),
+]
+BoxFrom = Annotated[
+    str,
+    typer.Option(help="Where boxes come from: auto, none, a COLUMN or four joined by commas.", rich_help_panel=SOURCES),
+]
 KindOption = Annotated[Kind, typer.Option(help="How to read the source.", rich_help_panel=SOURCES)]
 Extractor = Annotated[
     str | None, typer.Option(help="Name of the extractor (assay extractors lists them).", rich_help_panel=WORK)
@@ -58,7 +71,9 @@ Skip = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Write report.html, report.json and tables/ here.", rich_help_panel=RESULTS),
+    typer.Option(
+        metavar="DIR", help="Write report.html, report.json, report.zip and tables/ here.", rich_help_panel=RESULTS
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.", rich_help_panel=RESULTS)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.", rich_help_panel=RESULTS)]
@@ -82,6 +97,9 @@ def audit(  # noqa: PLR0913, PLR0917 - options of a command
     label_from: LabelFrom = "auto",
     split_from: SplitFrom = "auto",
     group_from: GroupFrom = "auto",
+    box_from: BoxFrom = "auto",
+    path_column: PathColumn = None,
+    image_column: ImageColumn = None,
     kind: KindOption = "auto",
     images_root: ImagesRoot = None,
     extractor: Extractor = None,
@@ -102,6 +120,9 @@ def audit(  # noqa: PLR0913, PLR0917 - options of a command
         "label_from": label_from,
         "split_from": split_from,
         "group_from": group_from,
+        "box_from": box_from,
+        "path_column": path_column,
+        "image_column": image_column,
         "kind": kind,
         "images_root": images_root,
     }
@@ -115,6 +136,9 @@ def compare(  # noqa: PLR0913, PLR0917 - options of a command
     label_from: LabelFrom = "auto",
     split_from: SplitFrom = "auto",
     group_from: GroupFrom = "auto",
+    box_from: BoxFrom = "auto",
+    path_column: PathColumn = None,
+    image_column: ImageColumn = None,
     kind: KindOption = "auto",
     images_root: ImagesRoot = None,
     extractor: Extractor = None,
@@ -131,6 +155,9 @@ def compare(  # noqa: PLR0913, PLR0917 - options of a command
         "label_from": label_from,
         "split_from": split_from,
         "group_from": group_from,
+        "box_from": box_from,
+        "path_column": path_column,
+        "image_column": image_column,
         "kind": kind,
         "images_root": images_root,
     }
@@ -158,6 +185,8 @@ def _run(sources: Sequence[str], where: dict[str, str | None], request: AuditReq
     from storage.sources import SourceSpec
 
     specs = [SourceSpec.model_validate({"uri": source, **where}) for source in sources]
+    if ending.out is not None:
+        check_writable("--out", ending.out)
     with opened() as service:
         datasets = [service.submit_dataset(spec) for spec in specs]
         submitted = service.submit_audit([dataset.id for dataset in datasets], request)
@@ -166,7 +195,7 @@ def _run(sources: Sequence[str], where: dict[str, str | None], request: AuditReq
             service.export(ended.id, ending.out)
         report = service.report_json(ended.id)
         tell(service, ended, report, out=ending.out, as_json=ending.as_json)
-        return verdict_code(report, ending.fail_on)
+        return ending_code(report, ending.fail_on)
 
 
 def follow(service: Service, audit: Audit, *, quiet: bool) -> Audit:
@@ -187,8 +216,17 @@ def follow(service: Service, audit: Audit, *, quiet: bool) -> Audit:
                 show(record.progress)
     if last.status == "done":
         return last
-    reason = last.error or "it was cancelled" if last.status == "cancelled" else last.error
-    raise CommandError(Exit.FAILED, f"assay: the audit {last.id} {last.status}: {reason}")
+    raise _unsuccessful(service, last)
+
+
+def _unsuccessful(service: Service, audit: Audit) -> CommandError:
+    """Why an audit has no result: a source that could not be read, or what its own error says."""
+    for dataset in map(service.dataset, audit.dataset_ids):
+        if dataset.status == "failed":
+            return CommandError(Exit.SOURCE, dataset.error)
+    if audit.status == "cancelled":
+        return CommandError(Exit.FAILED, f"the audit {audit.id} was cancelled; give the same command again to go on.")
+    return CommandError(Exit.FAILED, f"the audit {audit.id} failed: {audit.error}")
 
 
 def tell(service: Service, audit: Audit, report: Report, *, out: Path | None, as_json: bool) -> None:
@@ -219,11 +257,13 @@ def table_rows(service: Service, audit_id: str) -> dict[str, int]:
     return {Path(name).stem: pq.read_metadata(service.report_file(audit_id, name)).num_rows for name in sorted(names)}
 
 
-def verdict_code(report: Report, fail_on: FailOn | None) -> Exit:
-    """1 when ``--fail-on`` is given and the verdict reaches it; 0 otherwise, whatever was found."""
+def ending_code(report: Report, fail_on: FailOn | None) -> Exit:
+    """3 when a dataset has no usable picture; else 1 when ``--fail-on`` is given and reached; else 0."""
     from api.cli.results import reaches
     from audit.report import Severity
 
+    if any(dataset.n_ok == 0 for dataset in report.datasets):
+        return Exit.SOURCE
     if fail_on is not None and reaches(report.verdict.severity, Severity(fail_on)):
         return Exit.FOUND
     return Exit.FINE

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.cli.exits import CommandError, Exit
+from api.cli.places import check_writable
+
 if TYPE_CHECKING:
     import socket
 
@@ -44,6 +47,7 @@ def serve(
 
     hosts = check_address(host, insecure=insecure_public)
     settings = with_roots(Settings(), root)
+    check_writable("ASSAY_HOME", settings.home)
     with bound(host, port) as listener:
         _serve(settings, listener, hosts=hosts, max_upload_bytes=max_upload_gib * GIB)
 
@@ -52,7 +56,15 @@ def with_roots(settings: Settings, roots: Collection[Path] | None) -> Settings:
     """Settings that allow the given roots (or those set, or the current folder) and the folder of uploads.
 
     Models that are programs may be run only from folders that the settings name.
+
+    Raises
+    ------
+    CommandError
+        If a root that is given is not a folder.
     """
+    for root in roots or ():
+        if not root.is_dir():
+            raise CommandError(Exit.USAGE, f"--root {root} is not a folder; give one that is there.")
     allowed = tuple(roots or settings.source_roots or (Path.cwd(),))
     absolute = tuple(root.absolute() for root in (*allowed, settings.home / UPLOADS))
     return settings.model_copy(update={"source_roots": absolute, "model_roots": settings.model_roots or ()})
@@ -68,14 +80,12 @@ def bound(host: str, port: int) -> socket.socket:
     """
     import socket
 
-    from api.cli.exits import CommandError, Exit
-
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host.strip("[]"), port), family=family)
     except OSError as error:
         raise CommandError(
-            Exit.USAGE, f"assay: cannot listen on {host}:{port} ({error.strerror or error}); choose another --port."
+            Exit.USAGE, f"cannot listen on {host}:{port} ({error.strerror or error}); choose another --port."
         ) from error
 
 
@@ -133,6 +143,7 @@ def worker(
     from storage.settings import Settings
 
     settings = Settings()
+    check_writable("ASSAY_HOME", settings.home)
     if settings.broker_url is None:
         from audit.errors import ConfigError
 

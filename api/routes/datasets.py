@@ -12,6 +12,7 @@ from api.dependencies import ContextDep, ServiceDep
 from api.lists import every, page
 from api.problems import problems
 from api.uploads import FIELD, MULTIPART, RAW_TYPES, forget_archive, keep_archive
+from storage.records import Dataset
 from storage.sources import SourceSpec
 from workers.service import Service
 
@@ -34,11 +35,14 @@ def routes(max_upload_bytes: int) -> APIRouter:
     """Routes of datasets, with uploads of at most ``max_upload_bytes``."""
     router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
     refused = problems("source-unreadable", "source-not-allowed", "invalid-request")
-    router.post("", status_code=202, responses=refused)(register)
+    there: dict[int | str, dict[str, Any]] = {
+        200: {"model": schemas.DatasetOut, "description": "It was there already, and nothing was touched since."}
+    }
+    router.post("", status_code=202, responses=there | refused)(register)
     router.post(
         "/upload",
         status_code=202,
-        responses=problems("source-unreadable", "invalid-request", "unsupported-media-type"),
+        responses=there | problems("source-unreadable", "invalid-request", "unsupported-media-type"),
         openapi_extra=_UPLOAD_BODY,
         max_body_size=max_upload_bytes,
     )(upload)
@@ -58,16 +62,24 @@ def routes(max_upload_bytes: int) -> APIRouter:
     return router
 
 
-def register(body: schemas.DatasetIn, service: ServiceDep) -> schemas.DatasetOut:
+def register(body: schemas.DatasetIn, service: ServiceDep, response: Response) -> schemas.DatasetOut:
     """Register what is at a path under an allowed root, and begin to scan it.
 
     The same source gives the same dataset: it is scanned again when it has changed.
     """
-    return schemas.DatasetOut.of(service.submit_dataset(body.source, body.name))
+    return _answer(service.submit_dataset(body.source, body.name), response)
+
+
+def _answer(dataset: Dataset, response: Response) -> schemas.DatasetOut:
+    """A dataset that was submitted: 200 where there is nothing left to scan."""
+    if dataset.status.ended:
+        response.status_code = 200
+    return schemas.DatasetOut.of(dataset)
 
 
 async def upload(
     request: Request,
+    response: Response,
     context: ContextDep,
     name: Annotated[str, Query(min_length=1, max_length=200, pattern=schemas.PLAIN_TEXT)] = "upload",
     label_from: _Text = "auto",
@@ -77,7 +89,7 @@ async def upload(
     """Upload a zip or tar archive of pictures, as the body or as the file of a form, and begin to scan it."""
     path = await keep_archive(request, context.uploads)
     spec = SourceSpec(uri=str(path.absolute()), label_from=label_from, split_from=split_from, group_from=group_from)
-    return schemas.DatasetOut.of(await run_in_threadpool(context.service.submit_dataset, spec, name))
+    return _answer(await run_in_threadpool(context.service.submit_dataset, spec, name), response)
 
 
 def list_datasets(

@@ -75,9 +75,11 @@ def neighbours(
     service: ServiceDep,
     image: Annotated[str, Query(min_length=1, max_length=4096, description="Id or path of an image of the audit.")],
     k: schemas.K = 10,
+    dataset: schemas.Searched = None,
 ) -> tuple[schemas.NeighbourOut, ...]:
     """List the images nearest to one of the audit's own, nearest first."""
-    return tuple(schemas.NeighbourOut.model_validate(row) for row in service.neighbours(audit_id, image, k))
+    rows = service.neighbours(audit_id, image, k, dataset=dataset)
+    return tuple(schemas.NeighbourOut.model_validate(row) for row in rows)
 
 
 @router.post(
@@ -103,7 +105,11 @@ def neighbours(
     max_body_size=MAX_PICTURE_BYTES + MULTIPART_OVERHEAD,
 )
 async def neighbours_of_upload(
-    request: Request, audit_id: schemas.AuditId, service: ServiceDep, k: schemas.K = 10
+    request: Request,
+    audit_id: schemas.AuditId,
+    service: ServiceDep,
+    k: schemas.K = 10,
+    dataset: schemas.Searched = None,
 ) -> tuple[schemas.NeighbourOut, ...]:
     """List the audit's images nearest to a picture that is sent, as the body or as the file of a form.
 
@@ -112,7 +118,7 @@ async def neighbours_of_upload(
     data = b"".join([block async for block in body_blocks(request, types=RAW_PICTURE_TYPES)])
     if len(data) > MAX_PICTURE_BYTES:
         raise TooLargeError(MAX_PICTURE_BYTES)
-    rows = await run_in_threadpool(service.neighbours_of_upload, audit_id, data, k)
+    rows = await run_in_threadpool(service.neighbours_of_upload, audit_id, data, k, dataset=dataset)
     return tuple(schemas.NeighbourOut.model_validate(row) for row in rows)
 
 

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 
 from audit.errors import ExtractorError, UnknownExtractorError, WeightsUnavailableError
 from audit.extractors import _files, _torchvision
+from audit.extractors._hub import hub
 from audit.extractors._names import OPTIONS, PRE, split_options
 from audit.extractors._network import Identity, Network, Preprocessing, carded, identity, resolved
 from audit.extractors._taps import Taps
@@ -149,7 +150,8 @@ def find(rest: str) -> Weights:
 def _download(name: str, model: str, tag: str) -> Path:
     open_clip = _open_clip()
     try:
-        found = open_clip.download_pretrained(open_clip.get_pretrained_cfg(model, tag))
+        with hub():
+            found = open_clip.download_pretrained(open_clip.get_pretrained_cfg(model, tag))
     except (OSError, ValueError, RuntimeError) as error:
         raise WeightsUnavailableError(
             name,

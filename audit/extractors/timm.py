@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 
 from audit.errors import ExtractorError, UnknownExtractorError, WeightsUnavailableError
 from audit.extractors import _files, _torchvision
+from audit.extractors._hub import hub
 from audit.extractors._layers import MAP, cut
 from audit.extractors._names import BF16, split_options
 from audit.extractors._network import Identity, Network, Preprocessing, carded, identity, resolved
@@ -199,7 +200,8 @@ def _download(name: str, model: str, config: Any) -> Path:
     if not config.hf_hub_id and not config.url:
         raise WeightsUnavailableError(name, f"timm has no weights of {model}: give the path of some, {name}/PATH")
     try:
-        return Path(_downloaded(config))
+        with hub():
+            return Path(_downloaded(config))
     except (OSError, ValueError, RuntimeError) as error:
         raise WeightsUnavailableError(
             name,

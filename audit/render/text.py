@@ -57,7 +57,8 @@ def _figure(metric: Metric, width: int) -> list[str]:
     bounds = f"[{interval(metric)}]" if interval(metric) else ""
     n = f"n = {metric.n:,}" if metric.n is not None and bounds else ""
     aside = metric.note if metric.value is None or not bounds else ""
-    words = " ".join(part for part in (f"{value:>8}", unit_name(metric), bounds, n, aside) if part)
+    unit = "" if metric.value is None else unit_name(metric)
+    words = " ".join(part for part in (f"{value:>8}", unit, bounds, n, aside) if part)
     lead = f"  {metric.name:<{width}}  "
     return textwrap.wrap(words, WIDTH, initial_indent=lead, subsequent_indent=" " * len(lead), drop_whitespace=True)
 

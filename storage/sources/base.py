@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -152,6 +153,25 @@ class Source(ABC):
             If the source as a whole is damaged or exceeds the limits; never for one bad input.
         """
 
+    def check(self) -> None:
+        """Refuse what shows only when the source is listed; called once, when a dataset is submitted.
+
+        It reads no picture, and lists nothing where the specification asks for nothing by name.
+
+        Raises
+        ------
+        SourceError
+            If a column, or a folder that is asked for, is nowhere in the source.
+        """
+        spec = self.spec
+        choices = (spec.label_from, spec.split_from, spec.group_from, spec.box_from, spec.path_column)
+        if any(choice not in {None, "auto", "none"} for choice in choices):
+            next(self.entries(), None)
+
+    def touched(self) -> Iterator[tuple[bytes, os.stat_result | None]]:
+        """Name and status of every file that is read, in any order; None for one that cannot be looked at."""
+        yield os.fsencode(self.spec.uri), look_at(self.spec.uri)
+
     @property
     @abstractmethod
     def metadata_schema(self) -> pa.Schema:
@@ -201,6 +221,14 @@ class Source(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def look_at(path: str | Path) -> os.stat_result | None:
+    """Status of a file; None if it cannot be looked at."""
+    try:
+        return os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
 
 
 def pin(locator: str, content_hash: str) -> str:

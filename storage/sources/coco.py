@@ -26,6 +26,9 @@ from storage.sources.columns import N_CORNERS, Box, Roles
 from storage.sources.manifest import PathSource
 
 MAX_JSON_BYTES = 2**30
+CHECKED_BYTES = 64 * 2**20
+"""Up to this size an annotations file is parsed when it is submitted, and not only when it is scanned."""
+
 _ROLES = Roles(path="path", label="label", box=("box",))
 _SCHEMA = pa.schema(
     [
@@ -50,6 +53,11 @@ class CocoSource(PathSource):
                 raise SourceUnsupportedError(spec.uri, f"{spec.uri} is no JSON object with images and annotations.")
         self._file = file
         super().__init__(spec, limits, root)
+
+    def check(self) -> None:
+        """Refuse JSON that is not COCO; see :meth:`Source.check`. A very large file is left to the scan."""
+        if self._file.stat().st_size <= CHECKED_BYTES:
+            next(self.entries(), None)
 
     def entries(self) -> Iterator[Entry]:
         """List every picture; see :meth:`Source.entries`."""

@@ -91,7 +91,8 @@ def find_roles(
     if needs_path and path is None:
         raise SourceError(
             spec.uri,
-            f"no column of {spec.uri} is called like a path ({', '.join(path_names)}); say which one with path_column. "
+            f"no column of {spec.uri} is called like a path ({', '.join(path_names)}); say which one with path_column "
+            f"(--path-column). "
             f"Its columns are {', '.join(names)}.",
         )
     return Roles(

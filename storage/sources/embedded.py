@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 from audit.errors import PictureError
 from storage.errors import SourceColumnError, SourceError, SourceLimitError
 from storage.sources import columns, row_groups
-from storage.sources.base import Entry, Source, SourceLimits, SourceSpec
+from storage.sources.base import Entry, Source, SourceLimits, SourceSpec, look_at
 from storage.sources.columns import Values
 from storage.sources.layout import SPLITS
 from storage.sources.names import quote
@@ -42,13 +43,14 @@ class EmbeddedSource(Source):
         self._files = parquet_files(self._base)
         if not self._files:
             raise SourceError(spec.uri, f"no file below {spec.uri} ends in .parquet.")
+        _refuse_folders(spec)
         schema = read_schema(spec.uri, self._files[0])
         image = find_image_column(spec, schema)
         if image is None:
             raise SourceError(
                 spec.uri,
                 f"no column of {spec.uri} holds pictures; its columns are {', '.join(schema.names)}. "
-                "Name it with image_column, or the column of paths with path_column.",
+                "Name it with image_column (--image-column), or the column of paths with path_column (--path-column).",
             )
         self._image = image
         names = [name for name in schema.names if name != image]
@@ -91,6 +93,11 @@ class EmbeddedSource(Source):
                         yield from self._rows(batch, (index, group, row), n_rows)
                         row += batch.num_rows
                         n_rows += batch.num_rows
+
+    def touched(self) -> Iterator[tuple[bytes, os.stat_result | None]]:
+        """Every Parquet file; see :meth:`Source.touched`."""
+        for path in self._files:
+            yield bytes(path), look_at(path)
 
     def _read(self, body: str) -> bytes:
         file, group, row = map(int, body.split(":"))
@@ -159,6 +166,16 @@ class EmbeddedSource(Source):
         if self.spec.split_from != "auto" or self._roles.split is not None or found is None:
             return None
         return SPLITS.get(found["split"].lower().encode())
+
+
+def _refuse_folders(spec: SourceSpec) -> None:
+    """Refuse to take labels, splits or groups from folders: pictures inside Parquet lie in none."""
+    for option in ("label_from", "split_from", "group_from"):
+        choice = getattr(spec, option)
+        if choice.partition(":")[0] == "folder":
+            raise SourceError(
+                spec.uri, f"{option} is {choice}, but the pictures lie inside {spec.uri}, in no folder; name a column."
+            )
 
 
 def parquet_files(path: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,11 @@ class FolderSource(TreeSource):
     def close(self) -> None:
         """Let go of the folder."""
         self._root.close()
+
+    def touched(self) -> Iterator[tuple[bytes, os.stat_result | None]]:
+        """Every file below the folder; see :meth:`Source.touched`."""
+        for member in self._members():
+            yield member.path, member.found
 
     def _read(self, body: str) -> bytes:
         return self._root.read(unquote(body), self.limits)
@@ -74,7 +80,7 @@ class FolderSource(TreeSource):
                 else:
                     yield Member(path + b"/", "", None, (SKIPPED, *rule))
             elif stat.S_ISREG(found.st_mode):
-                yield Member(path, quote(path), found.st_size)
+                yield Member(path, quote(path), found.st_size, found=found)
             else:
                 kind = "a link; links are not followed" if stat.S_ISLNK(found.st_mode) else special_name(found.st_mode)
                 yield Member(path, "", None, (SKIPPED, "not_a_file", f"{display(path)} is {kind}"))

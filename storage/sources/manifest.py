@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -55,6 +56,15 @@ class PathSource(Source):
     def layout(self) -> str:
         """Where labels and splits were taken from."""
         return self._layout
+
+    def touched(self) -> Iterator[tuple[bytes, os.stat_result | None]]:
+        """The table, and every picture it names; see :meth:`Source.touched`."""
+        yield from super().touched()
+        for entry in self.entries():
+            try:
+                yield entry.path_bytes, self._root.status(unquote(entry.locator)) if entry.locator else None
+            except PictureError:
+                yield entry.path_bytes, None
 
     def _read(self, body: str) -> bytes:
         return self._root.read(unquote(body), self.limits)

@@ -62,6 +62,11 @@ class TarSource(TreeSource):
         if self._plain is not None:
             self._plain.close()
 
+    def check(self) -> None:
+        """See :meth:`Source.check`; a packed archive, which takes long to unpack, is left to the scan."""
+        if self._opener is None:
+            super().check()
+
     def _members(self) -> Iterator[Member]:
         try:
             file = os.fdopen(os.dup(self._open().number), "rb")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,12 +23,16 @@ Problem = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One file: its raw path, how it is read, its size, and (status, reason, detail) of a problem known already."""
+    """One file: its raw path, how it is read, its size, and (status, reason, detail) of a problem known already.
+
+    ``found`` is its status on disk, where it is a file of its own.
+    """
 
     path: bytes
     body: str
     n_bytes: int | None = None
     problem: Problem | None = None
+    found: os.stat_result | None = None
 
 
 class TreeSource(Source):
@@ -107,8 +112,11 @@ class FolderReader:
     """Reads labels, splits and groups off a path, as ``auto``, ``folder`` and ``folder:N`` ask for them."""
 
     def __init__(self, spec: SourceSpec, paths: Iterable[bytes]) -> None:
+        paths = list(paths)
         self._spec = spec
         self._layout = layout.detect(paths, with_split=spec.split_from in {"auto", "folder"})
+        if paths:
+            self._check_folders(paths)
 
     def describe(self) -> str:
         """Say what was decided."""
@@ -127,9 +135,36 @@ class FolderReader:
             values,
             label=values.label if roles.label else self._word(self._spec.label_from, path, place.label),
             split=values.split if roles.split else self._word(self._spec.split_from, path, place.split),
-            group=values.group if roles.group else self._word(self._spec.group_from, path, None),
+            group=values.group if roles.group else self._group(path),
         )
         return filled, {f"folder_{i + 1}": level for i, level in enumerate(place.levels)} | row
+
+    def _check_folders(self, paths: Sequence[bytes]) -> None:
+        """Refuse a folder that is asked for where no path has it.
+
+        Raises
+        ------
+        SourceError
+        """
+        for option in ("label_from", "split_from", "group_from"):
+            choice = getattr(self._spec, option)
+            if choice.partition(":")[0] == "folder" and all(self._asked(option, path) is None for path in paths):
+                deepest = max(len(layout.split_folders(path)) for path in paths)
+                lies = f"a picture lies in {deepest} folder(s) at most" if deepest else "its pictures lie in no folder"
+                raise SourceError(
+                    self._spec.uri,
+                    f"{option} is {choice}, but {self._spec.uri} has no such folder: {lies}, and {self.describe()}. "
+                    "Say auto, none, another folder:N or a column.",
+                )
+
+    def _group(self, path: bytes) -> str | None:
+        """Unlike labels and splits, a group is never guessed from folders."""
+        return None if self._spec.group_from == "auto" else self._asked("group_from", path)
+
+    def _asked(self, option: str, path: bytes) -> str | None:
+        place = self._layout.place(path)
+        found = {"label_from": place.label, "split_from": place.split, "group_from": layout.pick(path, -1)}
+        return self._word(getattr(self._spec, option), path, found[option])
 
     @staticmethod
     def _word(choice: str, path: bytes, detected: str | None) -> str | None:
@@ -167,10 +202,14 @@ def _lost(path: bytes) -> Member:
 
 
 def _no_columns(spec: SourceSpec) -> SourceError:
-    asked = (spec.path_column, spec.label_from, spec.split_from, spec.group_from, spec.box_from)
-    name = next(choice for choice in asked if choice is not None and columns.is_column(choice))
+    asked = {
+        option: getattr(spec, option)
+        for option in ("path_column", "label_from", "split_from", "group_from", "box_from")
+    }
+    option, name = next((key, name) for key, name in asked.items() if name is not None and columns.is_column(name))
     return SourceError(
         spec.uri,
-        f"{name!r} is asked for as a column, but {spec.uri} has no table of columns. Put a metadata.csv with a column "
-        "file_name beside the pictures, give a CSV or Parquet manifest, or say auto, none, folder or folder:N.",
+        f"{option}: {name!r} is asked for as a column, but {spec.uri} has no table of columns. Put a metadata.csv "
+        "with a column file_name beside the pictures, give a CSV or Parquet manifest, or say auto, none, "
+        "folder or folder:N.",
     )

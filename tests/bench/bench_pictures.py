@@ -18,7 +18,7 @@ from PIL import Image
 
 from audit.extractors.base import InputSpec
 from audit.pictures.process import process
-from workers.decoder_process import keep_freed_memory
+from workers.allocator import keep_freed_pictures
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "images"
 MAX_PIXELS = 100_000_000
@@ -43,7 +43,7 @@ def seconds(work: Callable[[bytes], object], files: list[bytes]) -> float:
 
 def main() -> None:
     """Print the table."""
-    keep_freed_memory()
+    keep_freed_pictures()
     files = pictures([Path(a) for a in sys.argv[1:]] or [DATA / "clothing", DATA / "caltech101"])
     if not files:
         sys.exit("no pictures found: give a folder with pictures")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -18,10 +21,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import pipeline_pictures as pipeline
 
+from audit.analyses.base import analyses
 from storage.records import Audit, AuditRequest, Status
 from storage.settings import Settings
 from storage.sources import SourceSpec
-from workers.errors import FailedError, InUseError, UnknownIdError
+from storage.sources.state import LATELY_S
+from workers.errors import FailedError, InUseError, NotReadyError, UnknownIdError
+from workers.runtime import STEPS
 from workers.service import Service
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
@@ -95,8 +101,20 @@ def test_the_zip_holds_the_report_and_its_tables(service: Service, done: Audit) 
 def test_exported_files_are_the_bytes_of_the_report(service: Service, done: Audit, tmp_path: Path) -> None:
     service.export(done.id, tmp_path / "out")
     for name, digest in _hashes(service, done.id).items():
-        if name != "report.zip":
-            assert pipeline.digest(tmp_path / "out" / name) == digest
+        assert pipeline.digest(tmp_path / "out" / name) == digest
+    assert (tmp_path / "out" / "report.zip").is_file()
+
+
+def test_exporting_leaves_no_table_of_another_report_and_every_file_that_is_not_ours(
+    service: Service, done: Audit, tmp_path: Path
+) -> None:
+    tables = tmp_path / "out" / "tables"
+    tables.mkdir(parents=True)
+    for name in ("differences.parquet", "mine.parquet", "differences.csv"):
+        (tables / name).write_bytes(b"of another report")
+    service.export(done.id, tmp_path / "out")
+    assert not (tables / "differences.parquet").exists()
+    assert {"mine.parquet", "differences.csv", "images.parquet"} <= {path.name for path in tables.iterdir()}
 
 
 def test_a_second_submission_reuses_everything(service: Service, pictures: Path, done: Audit) -> None:
@@ -166,6 +184,48 @@ def test_a_comparison_says_that_it_ranks_no_outliers(service: Service, pictures:
         service.outliers(audit.id)
 
 
+def test_neighbours_in_a_comparison_are_those_of_the_dataset_that_is_named(
+    service: Service, pictures: Path, tmp_path: Path
+) -> None:
+    other = pipeline.draw(tmp_path / "other", 30, seed=5)
+    audit = _audit(service, pictures, other, skip=[one.name for one in analyses(datasets=2)])
+    path = "class0/00000.png"
+    found = {name: service.neighbours(audit.id, path, dataset=name) for name in (None, "set", "other")}
+    assert found[None] == found["set"]
+    assert {row["dataset"] for row in found["set"]} == {"set"}
+    assert {row["dataset"] for row in found["other"]} == {"other"}
+    assert service.neighbours(audit.id, path, dataset=audit.dataset_ids[1]) == found["other"]
+    with pytest.raises(UnknownIdError, match="are set, other"):
+        service.neighbours(audit.id, path, dataset="nowhere")
+    with pytest.raises(UnknownIdError, match="the table images of the report lists those of other"):
+        service.neighbours(audit.id, "nowhere.png", dataset="other")
+
+
+def test_an_audit_that_waits_for_its_dataset_is_said_to_be_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, scan = threading.Event(), STEPS["scan"]
+    monkeypatch.setitem(STEPS, "scan", lambda context: go_on.wait(60) and scan(context))  # type: ignore[arg-type]
+    with Service.open(Settings(home=tmp_path / "home")) as service:
+        dataset = service.submit_dataset(SourceSpec(uri=str(pipeline.draw(tmp_path / "set", 4))))
+        audit = service.submit_audit([dataset.id], AuditRequest(skip=tuple(one.name for one in analyses())))
+        while service.audit(audit.id).status is Status.QUEUED:
+            time.sleep(0.01)
+        with pytest.raises(NotReadyError, match="is running"):
+            service.report_json(audit.id)
+        go_on.set()
+        assert service.wait(audit.id).status is Status.DONE
+
+
+def test_reasons_are_told_of_what_was_skipped_too(service: Service, tmp_path: Path) -> None:
+    folder = pipeline.draw(tmp_path / "set", 4)
+    (folder / ".hidden.png").write_bytes(b"x")
+    audit = _audit(service, folder, skip=[one.name for one in analyses()])
+    (summary,) = service.report_json(audit.id).datasets
+    assert summary.reasons == {"empty": 1, "hidden": 1, "not_an_image": 1}
+    assert sum(summary.reasons.values()) == summary.n_quarantined + summary.n_skipped
+
+
 def test_a_cancelled_audit_has_no_report_and_is_taken_up_by_asking_again(
     service: Service, pictures: Path, tmp_path: Path
 ) -> None:
@@ -202,8 +262,40 @@ def test_a_damaged_and_a_deleted_artefact_are_made_again_by_the_next_audit(
         next(artefacts.glob("shard/*/artefact.json")).unlink()
         again = _audit(other, pictures)
         assert (again.status, again.error, again.n_failed) == (Status.DONE, "", 0)
-        assert first.id != again.id
+        assert first.id == again.id
         assert _hashes(other, again.id) == _hashes(service, done.id)
+
+
+def test_what_was_touched_on_disk_is_scanned_again_and_audited_anew(tmp_path: Path) -> None:
+    folder = pipeline.draw(tmp_path / "set", 12)
+    skip = [one.name for one in analyses() if one.name != "quality"]
+    with Service.open(Settings(home=tmp_path / "home")) as service:
+        time.sleep(LATELY_S + 0.1)
+        first, again = (_audit(service, folder, skip=skip) for _ in range(2))
+        picture = folder / "class0" / "00000.png"
+        status, other = picture.stat(), (folder / "class0" / "00002.png").read_bytes()
+        picture.write_bytes(other)
+        os.utime(picture, ns=(status.st_atime_ns, status.st_mtime_ns))
+        time.sleep(LATELY_S + 0.1)
+        changed = _audit(service, folder, skip=skip)
+        hashes = service.table(changed.id, "images")["content_hash"].to_pylist()
+        assert first.id == again.id != changed.id
+        assert hashlib.sha256(other).hexdigest() == hashes[0]
+        assert service.report_json(first.id) != service.report_json(changed.id)
+
+
+def test_an_audit_with_a_failed_analysis_is_tried_again_by_asking_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = pipeline.draw(tmp_path / "set", 12)
+    skip = [one.name for one in analyses() if one.name != "quality"]
+    with Service.open(Settings(home=tmp_path / "home")) as service:
+        time.sleep(LATELY_S + 0.1)
+        with monkeypatch.context() as broken:
+            broken.setitem(STEPS, "analyse", lambda _: 1 / 0)  # type: ignore[arg-type]
+            first = _audit(service, folder, skip=skip)
+        again = _audit(service, folder, skip=skip)
+    assert (first.n_failed, again.n_failed, again.id) == (1, 0, first.id)
 
 
 def test_an_empty_folder_gives_a_report_that_says_so(service: Service, tmp_path: Path) -> None:

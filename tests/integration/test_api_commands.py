@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,6 +111,28 @@ def test_the_newest_audit_can_be_asked_about(
 def test_a_source_that_is_not_there_ends_with_3_and_one_sentence(place: Path, environment: dict[str, str]) -> None:
     done = run(place, environment, "audit", "nowhere")
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (Exit.SOURCE, "", 1)
+
+
+def test_a_column_that_is_not_there_ends_with_3_and_one_sentence_and_leaves_no_audit(
+    place: Path, environment: dict[str, str]
+) -> None:
+    own = environment | {"ASSAY_HOME": str(place / "home-columns")}
+    done = run(place, own, "audit", "reference", "--label-from", "fodler", "-q")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (Exit.SOURCE, "", 1), done.stderr
+    assert "'fodler' is asked for as a column" in done.stderr
+    assert json.loads(run(place, own, "list", "--json").stdout) == {"audits": []}
+
+
+def test_a_source_that_only_the_scan_finds_damaged_ends_with_3_and_one_sentence(
+    place: Path, environment: dict[str, str]
+) -> None:
+    with tarfile.open(place / "cut.tgz", "w:gz") as archive:
+        archive.add(place / "reference", "reference")
+    (place / "cut.tgz").write_bytes((place / "cut.tgz").read_bytes()[:-2000])
+    done = run(place, environment, "audit", "cut.tgz", "-q")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (Exit.SOURCE, "", 1), done.stderr
+    assert done.stderr.startswith("assay: ")
+    assert "cut.tgz" in done.stderr
 
 
 def test_an_extractor_that_is_not_there_ends_with_4(place: Path, environment: dict[str, str]) -> None:

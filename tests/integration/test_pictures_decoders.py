@@ -21,6 +21,8 @@ from PIL import Image
 
 from audit.errors import PictureError
 from audit.extractors.base import InputSpec
+from workers.decoder_lane import start_process
+from workers.decoder_process import Job, SharedPixels
 from workers.decoders import DecodedBatch, DecoderPool
 from workers.errors import DecodersError
 
@@ -100,6 +102,21 @@ def test_processes_give_the_bytes_of_the_calling_thread(pool: DecoderPool) -> No
     there, here = list(pool.run("a", locators, SPEC)), serial(locators)
     assert summary(there) == summary(here)
     assert [b.rows for b in there] == [b.rows for b in here]
+
+
+def test_ctrl_c_does_not_reach_a_process_that_is_still_starting() -> None:
+    shared = SharedPixels.create()
+    process, connection = start_process(DrawnSource, 10**6, 512, shared)
+    while not connection.poll(0.01):
+        assert process.is_alive()
+        os.kill(process.pid or 0, signal.SIGINT)
+        with suppress(BrokenPipeError):
+            connection.send(Job("a", SPEC, ("picture-0",)))
+    assert connection.recv().error == ""
+    process.kill()
+    process.join()
+    connection.close()
+    shared.close()
 
 
 def test_failures_after_the_last_picture_come_in_a_batch_without_pictures(pool: DecoderPool) -> None:

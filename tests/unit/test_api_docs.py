@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from api import schemas
 from api.app import create_app
 from api.errors import PROBLEM_MEDIA_TYPE, PROBLEMS
+from api.examples import EXAMPLES
 from tests.api_fake import FakeService
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text("utf-8")
@@ -70,6 +72,29 @@ def test_every_declared_problem_has_an_example_of_its_kind(document: dict[str, A
 def test_every_request_body_has_an_example_or_is_a_file(document: dict[str, Any]) -> None:
     for name in ("DatasetIn", "AuditIn"):
         assert document["components"]["schemas"][name]["examples"]
+
+
+def test_every_json_answer_has_an_example_or_is_the_report(document: dict[str, Any]) -> None:
+    bare = [
+        f"{name}: {status}"
+        for name, found in operations(document).items()
+        for status, response in found["responses"].items()
+        if int(status) < 300 and "example" not in response.get("content", {}).get("application/json", {"example": 0})
+    ]
+    assert bare == ["GET /v1/audits/{audit_id}/report: 200", "GET /v1/audits/{audit_id}/report: 206"]
+
+
+def test_every_json_request_has_an_example(document: dict[str, Any]) -> None:
+    bodies = [found.get("requestBody", {}).get("content", {}) for found in operations(document).values()]
+    taken = [content["application/json"] for content in bodies if "application/json" in content]
+    assert len(taken) == 2
+    assert all("example" in media for media in taken)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_what_the_api_could_answer(name: str) -> None:
+    model = getattr(schemas, name)
+    assert model.model_validate(EXAMPLES[name]).model_dump(mode="json").keys() >= EXAMPLES[name].keys()
 
 
 def test_validation_errors_are_never_declared_as_frameworks_do(document: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from api.routes.audits import event_stream
 from audit.errors import ConfigError
 from storage.errors import DatabaseBusyError, SourceForbiddenError
 from storage.records import Audit, AuditRequest, Status
-from tests.api_fake import AUDIT_ID, DATASET_ID, FakeService, audit_record, progress
+from tests.api_fake import AUDIT_ID, DATASET_ID, FakeService, audit_record, dataset_record, progress
 from workers.errors import IdempotencyReusedError, NotReadyError, UnknownIdError
 
 AUDIT = f"/v1/audits/{AUDIT_ID}"
@@ -45,6 +45,7 @@ def slug(body: dict[str, str]) -> str:
 
 def test_a_dataset_is_registered_with_everything_said_about_it(client: TestClient, service: FakeService) -> None:
     body = {"source": {"uri": "/data/x.csv", "label_from": "species"}, "name": "flowers"}
+    service.dataset_known = dataset_record(status=Status.QUEUED)
     answer = client.post("/v1/datasets", json=body)
     assert answer.status_code == 202
     assert answer.json()["links"] == {"self": f"/v1/datasets/{DATASET_ID}"}
@@ -56,6 +57,10 @@ def test_an_audit_that_has_ended_answers_200_with_its_report(client: TestClient)
     answer = client.post("/v1/audits", json={"dataset_ids": [DATASET_ID]})
     assert (answer.status_code, answer.headers["location"]) == (200, AUDIT)
     assert answer.json()["links"]["report"] == f"{AUDIT}/report"
+
+
+def test_a_dataset_with_nothing_left_to_scan_answers_200(client: TestClient) -> None:
+    assert client.post("/v1/datasets", json={"source": {"uri": "/data/flowers"}}).status_code == 200
 
 
 def test_an_audit_that_is_worked_on_answers_202_without_a_report(client: TestClient, service: FakeService) -> None:
@@ -173,6 +178,7 @@ def test_an_upload_is_kept_under_its_hash_and_registered(
     data = archive()
     sent = {"files": {"file": ("../../evil.jpg", data)}} if form else {"content": data}
     headers = {} if form else {"content-type": "application/zip"}
+    service.dataset_known = dataset_record(status=Status.QUEUED)
     answer = client.post("/v1/datasets/upload?name=cats&label_from=folder", headers=headers, **sent)  # type: ignore[arg-type]
     assert answer.status_code == 202
     kept = tmp_path / "uploads" / f"{hashlib.sha256(data).hexdigest()}.zip"
@@ -267,7 +273,7 @@ def test_images_are_paged(client: TestClient) -> None:
 
 def test_neighbours_are_found_by_path(client: TestClient) -> None:
     answer = client.get(f"{AUDIT}/neighbours", params={"image": "cat/a.jpg", "k": 1})
-    assert answer.json() == [{"image_id": "0" * 16, "path": "cat/b.jpg", "distance": 0.25}]
+    assert answer.json() == [{"image_id": "0" * 16, "path": "cat/b.jpg", "dataset": "flowers", "distance": 0.25}]
 
 
 def test_neighbours_of_an_unknown_image_are_not_found(client: TestClient) -> None:
@@ -281,7 +287,7 @@ def test_neighbours_of_a_picture_that_is_sent(client: TestClient, service: FakeS
     headers = {} if form else {"content-type": "image/jpeg"}
     answer = client.post(f"{AUDIT}/neighbours?k=3", headers=headers, **sent)  # type: ignore[arg-type]
     assert answer.status_code == 200
-    assert service.calls == [("neighbours_of_upload", b"jpeg", 3)]
+    assert service.calls == [("neighbours_of_upload", b"jpeg", 3, None)]
 
 
 # files
@@ -420,3 +426,28 @@ def test_events_are_served_as_an_event_stream(client: TestClient) -> None:
     answer = client.get(f"{AUDIT}/events")
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert "event: ended" in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["outliers?labl=hat", "images?labels=cat", "report?formt=zip", "neighbours?image=cat/a.jpg&n=3", "?x="]
+)
+def test_a_parameter_that_the_route_does_not_have_is_refused(
+    client: TestClient, service: FakeService, path: str
+) -> None:
+    answer = client.get(f"{AUDIT}/{path}" if path[0] != "?" else f"/v1/audits{path}")
+    assert (answer.status_code, slug(answer.json())) == (422, "invalid-request")
+    assert "no such parameter; there are " in answer.json()["errors"][0]["message"]
+    assert service.calls == []
+
+
+def test_a_route_that_takes_no_parameters_says_so(client: TestClient) -> None:
+    assert "there are none" in client.get(f"{AUDIT}?limit=3").json()["detail"]
+
+
+def test_neighbours_of_a_comparison_can_be_those_of_one_dataset(client: TestClient, service: FakeService) -> None:
+    client.get(f"{AUDIT}/neighbours", params={"image": "cat/a.jpg", "dataset": "candidate"})
+    client.post(f"{AUDIT}/neighbours?dataset=candidate", content=b"jpeg", headers={"content-type": "image/jpeg"})
+    assert service.calls == [
+        ("neighbours", "cat/a.jpg", 10, "candidate"),
+        ("neighbours_of_upload", b"jpeg", 10, "candidate"),
+    ]

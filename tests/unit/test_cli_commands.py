@@ -15,7 +15,7 @@ from api.cli.exits import RESUME
 from audit.errors import ConfigError, UnknownExtractorError
 from storage.errors import SourceNotFoundError
 from storage.records import AuditRequest, Status
-from tests.api_fake import AUDIT_ID, OTHER_AUDIT_ID, FakeService, audit_record, progress
+from tests.api_fake import AUDIT_ID, OTHER_AUDIT_ID, FakeService, audit_record, dataset_record, progress
 
 
 @pytest.fixture
@@ -59,6 +59,35 @@ def test_out_writes_the_report_and_says_where(
     assert (tmp_path / "out" / "report.html").read_text() == AUDIT_ID
 
 
+@pytest.mark.parametrize("command", [["audit", "x"], ["compare", "x", "y"], ["report", "last"]])
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/nowhere"])
+def test_a_place_that_cannot_be_written_to_is_refused_before_the_work(
+    service: FakeService, tmp_path: Path, command: list[str], place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert main([*command, "--out", str(tmp_path / place)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("assay: --out ")
+    assert len(said.splitlines()) == 1
+    assert service.calls == []
+
+
+@pytest.mark.parametrize("command", [["list"], ["audit", "x"], ["serve", "--port", "0"], ["demo"]])
+def test_a_home_that_cannot_be_written_to_is_one_sentence(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ASSAY_HOME", str(tmp_path / "file" / "home"))
+    assert main(command) == 2
+    assert capsys.readouterr().err.startswith("assay: ASSAY_HOME ")
+
+
+def test_a_root_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["serve", "--port", "0", "--root", str(tmp_path / "nope")]) == 2
+    assert "--root" in capsys.readouterr().err
+
+
 def test_options_reach_the_source(service: FakeService) -> None:
     main(
         [
@@ -83,6 +112,16 @@ def test_options_reach_the_source(service: FakeService) -> None:
         "site",
         "csv",
     )
+
+
+def test_columns_with_unusual_names_can_be_named(service: FakeService) -> None:
+    named = ["--path-column", "where", "--image-column", "pixels", "--box-from", "x0,y0,x1,y1"]
+    assert main(["compare", "a.parquet", "b.parquet", "-q", *named]) == 0
+    specs = [spec for spec, _ in asked(service, "submit_dataset")]
+    assert {(spec.path_column, spec.image_column, spec.box_from) for spec in specs} == {
+        ("where", "pixels", "x0,y0,x1,y1")
+    }
+    assert len(specs) == 2
 
 
 def test_a_comparison_submits_reference_then_candidate(service: FakeService) -> None:
@@ -148,7 +187,18 @@ def test_a_traceback_is_shown_to_those_who_ask(
 def test_a_failed_audit_ends_with_its_error(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
     service.following = [audit_record(status=Status.FAILED, error="the disk is full")]
     assert main(["audit", "x", "-q"]) == 5
-    assert "the disk is full" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"assay: the audit {AUDIT_ID} failed: the disk is full\n"
+
+
+def test_an_audit_whose_source_could_not_be_scanned_ends_with_3_and_says_why(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.following = [
+        audit_record(status=Status.FAILED, error="the dataset it needs cannot be had: x.tgz ends early")
+    ]
+    service.dataset_known = dataset_record(status=Status.FAILED, error="x.tgz ends early")
+    assert main(["audit", "x", "-q"]) == 3
+    assert capsys.readouterr().err == "assay: x.tgz ends early\n"
 
 
 def test_a_cancelled_audit_is_no_success(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
@@ -164,6 +214,17 @@ def test_a_cancelled_audit_is_no_success(service: FakeService, capsys: pytest.Ca
 def test_fail_on_turns_a_bad_verdict_into_exit_code_1(service: FakeService, arguments: list[str], code: int) -> None:
     assert service.report_json(AUDIT_ID).verdict.severity == "problem"
     assert main(["audit", "x", "-q", *arguments]) == code
+
+
+def test_a_source_without_a_usable_picture_ends_with_3_after_its_report_is_written(
+    service: FakeService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = service.report_json(AUDIT_ID)
+    empty = report.datasets[0].model_copy(update={"n_inputs": 0, "n_ok": 0, "n_quarantined": 0, "n_skipped": 0})
+    service.report_known = report.model_copy(update={"datasets": (empty,)})
+    assert main(["audit", "x", "-q", "--out", str(tmp_path / "out"), "--fail-on", "problem"]) == 3
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert report.verdict.title in capsys.readouterr().out
 
 
 def test_progress_goes_to_stderr_and_results_to_stdout(
@@ -209,6 +270,22 @@ def test_last_is_the_newest_audit(service: FakeService, capsys: pytest.CaptureFi
     assert json.loads(capsys.readouterr().out)["audit"] == OTHER_AUDIT_ID
 
 
+def test_last_passes_over_an_audit_without_a_result_and_says_so(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.audits_known = [audit_record(id=OTHER_AUDIT_ID, status=Status.FAILED), audit_record()]
+    assert main(["outliers", "last", "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["audit"] == AUDIT_ID
+    assert f"the newer {OTHER_AUDIT_ID[:12]} (flowers) is failed" in said.err
+
+
+def test_last_of_no_audits_says_how_to_begin(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
+    service.audits_known = []
+    assert main(["outliers", "last"]) == 2
+    assert "nothing has been audited yet" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("name", "said"), [("zzzz", "there is no audit"), ("aa", "too short")])
 def test_an_audit_that_is_not_there_is_bad_usage(
     service: FakeService, name: str, said: str, capsys: pytest.CaptureFixture[str]
@@ -243,7 +320,12 @@ def test_neighbours_of_an_image_of_the_audit_are_listed(
 def test_a_picture_that_is_not_in_the_audit_is_looked_up_by_its_bytes(service: FakeService, tmp_path: Path) -> None:
     (tmp_path / "new.jpg").write_bytes(b"bytes")
     assert main(["neighbours", "last", str(tmp_path / "new.jpg")]) == 0
-    assert asked(service, "neighbours_of_upload") == [(b"bytes", 10)]
+    assert asked(service, "neighbours_of_upload") == [(b"bytes", 10, None)]
+
+
+def test_the_dataset_of_a_comparison_can_be_named(service: FakeService) -> None:
+    assert main(["neighbours", "last", "cat/a.jpg", "--dataset", "candidate"]) == 0
+    assert asked(service, "neighbours") == [("cat/a.jpg", 10, "candidate")]
 
 
 def test_an_image_that_is_nowhere_is_bad_usage(service: FakeService) -> None:

@@ -1,6 +1,7 @@
 """OpenCLIP towers: taps, preprocessing from the model, safe loading, clear refusals."""
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -216,3 +217,26 @@ def test_a_device_that_is_not_there_is_refused(folder: Path, monkeypatch: pytest
     monkeypatch.setenv("ASSAY_DEVICE", "abacus")
     with pytest.raises(ConfigError, match="there are: cpu"):
         load_extractor(f"openclip:tiny-vit/{folder}/tiny-vit.safetensors")
+
+
+def test_a_host_that_is_not_known_is_not_tried_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import socket
+
+    import huggingface_hub.constants
+
+    def unknown(*_: object, **__: object) -> None:
+        asked.append(time.monotonic())
+        raise socket.gaierror(-2, "Name or service not known")
+
+    asked: list[float] = []
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(WeightsUnavailableError, match=r"copy the \.safetensors file here"):
+        resolve_spec("openclip:ViT-B-32/laion2b_s34b_b79k")
+    assert len(asked) == 1
+    assert caplog.records == []
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE

@@ -70,3 +70,9 @@ def test_numbers_that_json_does_not_have_become_null() -> None:
 def test_a_path_that_is_not_unicode_survives_in_json() -> None:
     odd = clean_report().model_copy(update={"title": "a\udc80b"})
     assert json.loads(report_json(odd))["title"] == "a\udc80b"
+
+
+def test_a_number_that_is_not_shown_has_no_unit_before_its_reason() -> None:
+    metric = Metric(name="Distance", value=None, unit="SD", note="takes at least two images on each side")
+    summary = render_summary(clean_report().model_copy(update={"headline": (metric,)}))
+    assert "– takes at least two images on each side" in summary

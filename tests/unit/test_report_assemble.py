@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from audit.assemble import assemble, rank_findings, worst_severity
-from audit.report import DatasetSummary, Finding, Metric, Provenance, Report, Section, Severity
+from audit.assemble import assemble, is_answered, rank_findings, worst_severity
+from audit.report import DatasetSummary, Finding, Metric, Provenance, Report, Section, Severity, TextBlock
 
 PROVENANCE = Provenance(
     assay_version="0", extractor="classical", extractor_fingerprint="f", seed=0, config={}, libraries={}
@@ -102,17 +102,53 @@ def test_two_findings_of_one_section_are_not_both_quoted() -> None:
 
 
 def test_nothing_found_says_how_much_was_asked() -> None:
-    verdict = audit(section("a"), section("b", finding("fine", Severity.OK))).verdict
+    verdict = audit(section("a", headline=1), section("b", finding("fine", Severity.OK))).verdict
     assert verdict.severity is Severity.OK
     assert verdict.sentence == "2 questions asked, no problem found in 100 usable pictures."
 
 
 def test_a_failed_check_keeps_a_report_from_being_in_order() -> None:
-    verdict = audit(section("a"), section("b", error="out of memory")).verdict
+    verdict = audit(section("a", headline=1), section("b", error="out of memory")).verdict
     assert verdict.severity is Severity.ATTENTION
     assert verdict.title == "No problem found, but 1 check could not be made"
     assert verdict.sentence.startswith("1 question asked")
     assert verdict.sentence.endswith("1 check could not be made: B.")
+
+
+def unanswered(name: str) -> Section:
+    """A question for which there were too few pictures."""
+    return section(name).model_copy(
+        update={"headline": (Metric(name=name, value=None, note="needs at least 40 images"),)}
+    )
+
+
+def test_an_audit_whose_questions_could_mostly_not_be_answered_is_not_in_order() -> None:
+    verdict = audit(section("a", headline=1), unanswered("b"), section("c")).verdict
+    assert verdict.severity is Severity.ATTENTION
+    assert verdict.title == "No problem found, but 2 of 3 questions could not be answered"
+    assert verdict.sentence == (
+        "3 questions asked, 1 answered, no problem found in 100 usable pictures. "
+        "2 questions could not be answered: B, C."
+    )
+
+
+def test_a_few_unanswered_questions_are_named_and_leave_the_rest_in_order() -> None:
+    verdict = audit(section("a", headline=1), section("b", headline=1), unanswered("c")).verdict
+    assert verdict.severity is Severity.OK
+    assert verdict.sentence.startswith("3 questions asked, 2 answered, no problem found")
+    assert verdict.sentence.endswith("1 question could not be answered: C.")
+
+
+def test_a_finding_without_a_number_is_no_answer_unless_it_is_one_to_act_on() -> None:
+    metric = Metric(name="share", value=None, note="no usable images")
+    said = [finding("x", severity).model_copy(update={"metric": metric}) for severity in Severity]
+    assert [is_answered(section("a", one)) for one in said] == [True, True, False, False]
+
+
+def test_evidence_is_an_answer_where_no_number_is_offered() -> None:
+    shown = section("a").model_copy(update={"blocks": (TextBlock(text="one row for each class"),)})
+    assert is_answered(shown)
+    assert not is_answered(shown.model_copy(update={"headline": unanswered("a").headline}))
 
 
 def test_inputs_that_could_not_be_used_are_counted_in_the_verdict() -> None:
@@ -127,6 +163,15 @@ def test_no_usable_picture_is_a_problem_whatever_the_sections_say() -> None:
 
 def test_an_empty_source_says_so() -> None:
     assert audit(n_ok=0).verdict.sentence.startswith("There are no inputs")
+
+
+def test_a_comparison_with_a_side_without_usable_pictures_is_a_problem_and_names_the_side() -> None:
+    fine = section("a", finding("fine", Severity.OK))
+    empty = assemble("comparison", "Pair", [dataset("day"), dataset("night", 0)], [fine], PROVENANCE).verdict
+    assert (empty.severity, empty.title) == (Severity.PROBLEM, "Nothing to compare: no usable picture in night")
+    assert empty.sentence.startswith("There are no inputs in night: check")
+    broken = assemble("comparison", "P", [dataset("day", 0, 3), dataset("night")], [fine], PROVENANCE).verdict
+    assert broken.sentence.startswith("None of the 3 inputs in day could be used")
 
 
 def test_a_comparison_counts_both_datasets() -> None:

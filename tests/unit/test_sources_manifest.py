@@ -212,6 +212,65 @@ def test_a_column_of_a_folder_without_a_table_is_refused_with_what_to_do(tmp_pat
         scanned(tmp_path, root, label_from="species")
 
 
+@pytest.mark.parametrize(
+    ("names", "settings", "said"),
+    [
+        (["a.jpg"], {"label_from": "species"}, "label_from: 'species' is asked for as a column"),
+        (["cat/a.jpg"], {"split_from": "fold"}, "split_from: 'fold' is asked for as a column"),
+        (["a.jpg"], {"label_from": "folder"}, "its pictures lie in no folder"),
+        (["train/a.jpg", "val/b.jpg"], {"label_from": "folder"}, "label_from is folder, but"),
+        (["x/cat/a.jpg"], {"label_from": "folder:9"}, "a picture lies in 2 folder"),
+        (["cat/a.jpg", "dog/b.jpg"], {"split_from": "folder"}, "split_from is folder, but"),
+        (["a.jpg"], {"group_from": "folder:-1"}, "group_from is folder:-1, but"),
+    ],
+)
+def test_what_a_folder_does_not_have_is_refused_before_it_is_scanned(
+    tmp_path: Path, names: list[str], settings: dict[str, str], said: str
+) -> None:
+    root = write_folder(tmp_path / "d", files(names))
+    with opened(tmp_path, root, **settings) as source, pytest.raises(SourceError, match=said):
+        source.check()
+
+
+def test_what_a_manifest_names_is_looked_for_in_the_folders_of_its_paths(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"cat/a.jpg": jpeg(1)})
+    path = write_csv(tmp_path / "m.csv", ["path", "cat/a.jpg"])
+    opened(tmp_path, path, label_from="folder:1").check()
+    with pytest.raises(SourceError, match="label_from is folder:2, but"):
+        opened(tmp_path, path, label_from="folder:2").check()
+
+
+def test_pictures_inside_parquet_have_no_folders_to_name(tmp_path: Path) -> None:
+    path = write_embedded(tmp_path / "e.parquet", {"image": [{"bytes": jpeg(1), "path": "cat/a.jpg"}]})
+    with pytest.raises(SourceError, match="in no folder; name a column"):
+        opened(tmp_path, path, label_from="folder")
+
+
+def test_json_that_is_not_coco_is_refused_before_it_is_scanned(tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text("{}")
+    with opened(tmp_path, tmp_path / "c.json") as source, pytest.raises(SourceError, match="'images' is not a list"):
+        source.check()
+
+
+def test_nothing_is_listed_where_nothing_is_asked_for_by_name(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "d", files(["a.jpg"]))
+    with opened(tmp_path, root, label_from="none") as source:
+        source.check()
+        assert source.total is None
+
+
+def test_an_empty_folder_is_not_refused_for_the_folders_it_lacks(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "d", {})
+    assert scanned(tmp_path, root, label_from="folder:1").num_rows == 0
+
+
+def test_the_group_can_be_the_folder_a_picture_lies_in(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "d", files(["cam1/a.jpg", "cam2/b.jpg"]))
+    groups = by_path(scanned(tmp_path, root, group_from="folder"), "group")
+    assert groups == {"cam1/a.jpg": "cam1", "cam2/b.jpg": "cam2"}
+    assert set(by_path(scanned(tmp_path, root), "group").values()) == {None}
+
+
 def coco_object(category: int, *box: float, **more: int) -> dict[str, object]:
     return {"image_id": 1, "category_id": category, "bbox": list(box), **more}
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from audit.analyses.base import Need, analysis
 from audit.assemble import assemble
 from audit.fingerprint import fingerprint
-from audit.model import OK, QUARANTINED, DatasetView
+from audit.model import OK, DatasetView
 from audit.render import render_csv, render_html, report_json
 from audit.report import DatasetSummary, Provenance, Report, Section
 from storage.parquet import read_table, table_writer, vectors_array, write_table
@@ -31,7 +31,11 @@ from workers.views import load_view
 REPORT_STEP_VERSION = 3
 """Goes up whenever the same sections can give other report files."""
 
+DISTRIBUTION = "assay-datasets"
 LIBRARIES = ("faiss-cpu", "numpy", "pillow", "pyarrow", "scipy", "torch")
+DATASET_TABLES = ("images", "embeddings")
+"""Tables that every report has, beside those of its analyses."""
+
 PRIVATE = ("path_bytes", "locator")
 FIRST = ("image_id", "path", "status", "reason", "detail", "label", "split")
 BLOCK = 8192
@@ -60,16 +64,17 @@ def _name(params: ReportParams, provenance: Provenance) -> str:
 
 def _provenance(params: ReportParams) -> Provenance:
     return Provenance(
-        assay_version=_version("assay-datasets"),
+        assay_version=version_of(DISTRIBUTION),
         extractor=params.extractor,
         extractor_fingerprint=params.extractor_fingerprint,
         seed=params.seed,
         config=params.config,
-        libraries={name: _version(name) for name in LIBRARIES if _version(name)},
+        libraries={name: version_of(name) for name in LIBRARIES if version_of(name)},
     )
 
 
-def _version(distribution: str) -> str:
+def version_of(distribution: str) -> str:
+    """The version of a distribution; empty if it is not installed."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -111,14 +116,14 @@ def _section(context: StepContext, ref: SectionRef) -> Section:
 def summarise(images: pa.Table, view: ViewRef) -> DatasetSummary:
     """What went into the report from one dataset."""
     usable = images.filter(pc.equal(images.column("status"), OK))
-    bad = images.filter(pc.equal(images.column("status"), QUARANTINED))
+    left_out = images.filter(pc.not_equal(images.column("status"), OK))
     return DatasetSummary(
         name=view.name,
         source=Path(str(view.source.get("uri", ""))).name,
         fingerprint=view.dataset_fingerprint,
         n_classes=len(pc.unique(usable.column("label").drop_null())),
         splits=_counts(usable.column("split")),
-        reasons=_counts(bad.column("reason")),
+        reasons=_counts(left_out.column("reason")),
         **count_status(images),
     )
 

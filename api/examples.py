@@ -1,0 +1,114 @@
+"""Examples of what the REST API answers, and their places in the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_DATASET = "4f7c2d1e9ab84c0fb35d86e1a2c94b70"
+_AUDIT = "a01b7d3c52e94f6f8d10b3a7c4e5f692"
+_ENDED = {"stage": "done", "done": 1, "total": 1, "unit": "steps", "images_per_s": None, "eta_s": None}
+
+EXAMPLES: Mapping[str, Any] = {
+    "DatasetOut": {
+        "id": _DATASET,
+        "name": "flowers",
+        "source": {"uri": "/data/flowers", "kind": "folder", "label_from": "folder"},
+        "status": "done",
+        "fingerprint": "9b0c" * 16,
+        "n_inputs": 5121,
+        "n_ok": 5109,
+        "n_quarantined": 9,
+        "n_skipped": 3,
+        "progress": _ENDED,
+        "error": "",
+        "created_at": 1767225600.0,
+        "links": {"self": f"/v1/datasets/{_DATASET}"},
+    },
+    "AuditOut": {
+        "id": _AUDIT,
+        "kind": "audit",
+        "title": "flowers",
+        "dataset_ids": [_DATASET],
+        "request": {"extractor": "classical", "seed": 0, "analyses": {}, "skip": [], "title": ""},
+        "status": "done",
+        "progress": _ENDED,
+        "n_failed": 0,
+        "error": "",
+        "created_at": 1767225600.0,
+        "ended_at": 1767225664.0,
+        "links": {
+            "self": f"/v1/audits/{_AUDIT}",
+            "events": f"/v1/audits/{_AUDIT}/events",
+            "report": f"/v1/audits/{_AUDIT}/report",
+        },
+    },
+    "ImageOut": {
+        "image_id": "3fa9c1d27e5b8046",
+        "path": "daisy/0012.jpg",
+        "dataset": "flowers",
+        "status": "quarantined",
+        "reason": "truncated",
+        "label": "daisy",
+        "split": None,
+    },
+    "OutlierOut": {"image_id": "3fa9c1d27e5b8046", "path": "daisy/0012.jpg", "score": 0.8125, "rank": 1},
+    "NeighbourOut": {
+        "image_id": "3fa9c1d27e5b8046",
+        "path": "daisy/0012.jpg",
+        "label": "daisy",
+        "split": None,
+        "dataset": "flowers",
+        "distance": 0.25,
+        "rank": 1,
+    },
+    "ExtractorOut": {
+        "name": "classical",
+        "summary": "Colour, texture and shape, computed without a network or GPU.",
+        "needs": "",
+    },
+    "AnalysisOut": {
+        "name": "outliers",
+        "version": 1,
+        "title": "Outliers",
+        "question": "Which pictures look like nothing else?",
+        "datasets": 1,
+        "needs": ["neighbours"],
+        "tables": ["outliers"],
+        "source": "A paper, an equation or a definition.",
+        "config": {"type": "object", "properties": {"k": {"type": "integer", "default": 10}}},
+    },
+    "Health": {"status": "ok"},
+    "Readiness": {"ready": True, "checks": {"database": "ok", "blobs": "ok", "broker": "ok"}},
+}
+"""An answer of each kind, by the name of its schema."""
+
+_REFERENCE = "#/components/schemas/"
+
+
+def add_examples(document: dict[str, Any]) -> None:
+    """Give every JSON body and answer of an OpenAPI document an example; those of files have none."""
+    known = document["components"]["schemas"]
+    for operation in (one for methods in document["paths"].values() for one in methods.values()):
+        bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+        for media in (body.get("content", {}).get("application/json") for body in bodies):
+            if media is not None and "examples" not in media:
+                found = example_of(media["schema"], known)
+                if found is not None:
+                    media["example"] = found
+
+
+def example_of(schema: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
+    """An example of a schema: its own, that of its name, or a list or page with one of its item; None without one."""
+    if schema.get("type") == "array":
+        found = example_of(schema["items"], known)
+        return None if found is None else [found]
+    name = str(schema.get("$ref", "")).removeprefix(_REFERENCE)
+    if name in EXAMPLES:
+        return EXAMPLES[name]
+    named = known.get(name, {})
+    if "examples" in named:
+        return named["examples"][0]
+    if "next_cursor" in named.get("properties", {}):
+        return {"items": example_of(named["properties"]["items"], known), "next_cursor": None}
+    return None
