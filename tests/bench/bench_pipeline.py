@@ -1,5 +1,8 @@
 """End to end against decoding alone and against the extractor alone, on real pictures, in one run.
 
+Where both parts run on the same cores, each alone has all of them, and together they reach the harmonic sum of their
+rates at best: 1 / (1 / decode + 1 / forward).
+
 ``PYTHONPATH=. python -m tests.bench.bench_pipeline [--pictures 5000] [--extractor classical] [--repeats 3]``
 """
 
@@ -50,10 +53,13 @@ def main() -> None:
                 rates[name].append(measure(home))
     medians = {name: statistics.median(found) for name, found in rates.items()}
     slower = min(medians["decode only"], medians["forward only"])
+    shared = 1 / (1 / medians["decode only"] + 1 / medians["forward only"])
     print(f"{arguments.pictures} pictures, {arguments.extractor}, medians of {arguments.repeats}")
     for name, median in medians.items():
         spread = f"{min(rates[name]):.0f}–{max(rates[name]):.0f}"
         print(f"  {name:<30} {median:8.0f} pictures/s ({spread})  {median / slower:6.1%} of the slower part")
+    share = medians["embed step"] / shared
+    print(f"  decoding and forwarding on the same cores can reach {shared:.0f}; the embed step has {share:.1%} of it")
 
 
 def _limits(home: Path) -> SourceLimits:
