@@ -48,6 +48,14 @@ bench: $(VENV)/.installed-dev ## Run the benchmarks (minutes); they print ratios
 	for script in tests/bench/bench_*.py; do echo "== $$script"; \
 	    PYTHONPATH=. $(BIN)/python -m tests.bench.$$(basename $$script .py) || exit 1; done
 
+.PHONY: train-extractor
+train-extractor: export PYTHONPATH := .
+train-extractor: export MALLOC_MMAP_MAX_ := 0
+train-extractor: export MALLOC_TRIM_THRESHOLD_ := 17179869184
+train-extractor: $(VENV)/.installed-dev ## Train the bundled extractor again from DATA=FOLDER (an hour on two quiet cores)
+	$(BIN)/python -m infra.train_extractor.train --data $(DATA) --out build/extractor
+	$(BIN)/python -m infra.train_extractor.package --data $(DATA) --run build/extractor
+
 .PHONY: serve
 serve: $(VENV)/.installed ## Serve the API and the pages on this machine
 	$(BIN)/assay serve

@@ -129,7 +129,7 @@ class AuditIn(_Body):
         frozen=True,
         json_schema_extra={
             "examples": [
-                {"dataset_ids": ["4f7c2d1e9ab84c0fb35d86e1a2c94b70"], "extractor": "classical", "seed": 0},
+                {"dataset_ids": ["4f7c2d1e9ab84c0fb35d86e1a2c94b70"], "extractor": "bundled", "seed": 0},
                 {
                     "dataset_ids": ["4f7c2d1e9ab84c0fb35d86e1a2c94b70", "91c0e5aa7d2f4b06a1f38c4d5e60b2f7"],
                     "skip": ["labels"],
@@ -142,7 +142,7 @@ class AuditIn(_Body):
         list[Annotated[str, Field(pattern=ID_PATTERN)]], AfterValidator(_distinct), Field(min_length=1, max_length=2)
     ] = Field(description="One dataset, or reference and candidate.")
     extractor: str = Field(
-        "classical", min_length=1, max_length=1024, pattern=PLAIN_TEXT, description="Name of the extractor."
+        "bundled", min_length=1, max_length=1024, pattern=PLAIN_TEXT, description="Name of the extractor."
     )
     seed: int = Field(0, ge=0, lt=MAX_SAFE_INTEGER, description="Seed of every random choice.")
     analyses: Annotated[dict[str, dict[str, Any]], BeforeValidator(plain_json)] = Field(

@@ -45,7 +45,7 @@ class _Frozen(BaseModel):
 class AuditRequest(_Frozen):
     """What is to be computed; equal requests on equal datasets are one audit."""
 
-    extractor: str = Field(default="classical", description="Name of the extractor.")
+    extractor: str = Field(default="bundled", description="Name of the extractor.")
     seed: int = Field(default=0, ge=0, lt=2**53, description="Seed of every random choice.")
     analyses: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Configuration per analysis; what is not named runs with its defaults."

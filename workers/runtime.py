@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-DEFAULT_EXTRACTOR = "classical"
+WITHOUT_TORCH = "classical"
 """The one that is not made of torch layers."""
 
 STEPS: Mapping[str, Callable[[StepContext], Outcome]] = {
@@ -188,7 +188,7 @@ class Runtime:
 
         with self._lock:
             if name not in self._extractors:
-                if name != DEFAULT_EXTRACTOR:
+                if name != WITHOUT_TORCH:
                     keep_freed_activations()
                 self._extractors[name] = load_extractor(name)
             return self._extractors[name]

@@ -2,7 +2,7 @@
 
 ::
 
-    extractor = "classical"
+    extractor = "bundled"
     seed = 7
     skip = ["labels"]
 

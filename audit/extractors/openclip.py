@@ -157,7 +157,7 @@ def _download(name: str, model: str, tag: str) -> Path:
             name,
             f"the weights {tag!r} of {model} are not on this machine and could not be downloaded ({error}). "
             f"Download them on a machine with a network, copy the .safetensors file here and name it: "
-            f"openclip:{model}/PATH, or use the extractor 'classical', which needs none.",
+            f"openclip:{model}/PATH, or use the extractor 'bundled', which needs none.",
         ) from error
     return Path(found)
 

@@ -58,7 +58,7 @@ def load_extractor(name: str) -> Extractor:
     Parameters
     ----------
     name : str
-        ``classical``, ``openclip:MODEL/PRETRAINED-or-PATH``, ``timm:MODEL[/PATH]``, ``torch:PATH``,
+        ``bundled``, ``classical``, ``openclip:MODEL/PRETRAINED-or-PATH``, ``timm:MODEL[/PATH]``, ``torch:PATH``,
         ``onnx:PATH``, or what a plug-in adds.
 
     Raises
@@ -142,7 +142,7 @@ def _parse(name: str) -> tuple[Scheme, str]:
 
 @lru_cache(maxsize=1)
 def _schemes() -> dict[str, Scheme]:
-    found = [_classical(), *_networks()]
+    found = [_bundled(), _classical(), *_networks()]
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
         plugged: Any = point.load()
         if not isinstance(plugged, Scheme):
@@ -152,6 +152,15 @@ def _schemes() -> dict[str, Scheme]:
     for scheme in found:
         schemes.setdefault(scheme.name, scheme)
     return schemes
+
+
+def _bundled() -> Scheme:
+    info = ExtractorInfo(
+        name="bundled",
+        summary="A small learned network that ships in the package: objects, scenes, textures.",
+        needs="nothing",
+    )
+    return _lazy("audit.extractors.bundled", info)
 
 
 def _classical() -> Scheme:

@@ -207,7 +207,7 @@ def _download(name: str, model: str, config: Any) -> Path:
             name,
             f"the weights of {model} are not on this machine and could not be downloaded ({error}). "
             f"Download them on a machine with a network, copy the .safetensors file here and name it: "
-            f"timm:{model}/PATH, or use the extractor 'classical', which needs none.",
+            f"timm:{model}/PATH, or use the extractor 'bundled', which needs none.",
         ) from error
 
 

@@ -11,6 +11,7 @@ from audit.extractors import Extractor, ExtractorSpec, load_extractor, resolve_s
 from tests.extractor_models import Models
 
 NAMES = (
+    "bundled",
     "classical",
     "openclip:tiny-vit/PATH",
     "timm:test_resnet/PATH",

@@ -69,6 +69,11 @@ def test_a_stray_behind_the_planted_number_of_ranks_is_missed() -> None:
     assert _by_kind(score_audit(FILES, _audit_tables(outliers=outliers)))["outlier"] == (1, 0, 1)
 
 
+def test_a_picture_that_was_made_dark_is_passed_over_among_outliers() -> None:
+    outliers = _table(path=["train/car/dark.jpg", "train/car/stray.png", A], rank=[1, 2, 3])
+    assert _by_kind(score_audit(FILES, _audit_tables(outliers=outliers)))["outlier"] == (1, 1, 0)
+
+
 def _comparison_tables(**changed: pa.Table) -> dict[str, pa.Table]:
     tables = {
         "leakage": _table(group=[0, 0], dataset=["reference", "candidate"], path=[A, B]),

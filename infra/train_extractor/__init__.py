@@ -1,0 +1,1 @@
+"""Makes the weights of the bundled extractor: ``make train-extractor DATA=FOLDER``."""
