@@ -15,7 +15,7 @@ from api.lists import page as listed
 from api.pages.render import render_list, render_page
 from audit.errors import AuditError
 from storage.errors import StorageError
-from storage.records import AuditRequest
+from storage.records import Audit, AuditRequest, Status
 from storage.sources import SourceSpec
 from workers.errors import WorkersError
 from workers.service import Service
@@ -44,20 +44,24 @@ def home(
 def submit(
     request: Request, service: ServiceDep, source: _Path, candidate: _Path = "", label_from: _Path = "auto"
 ) -> Response:
-    """Submit what the form holds and go back to the list; what cannot be used is told above the form."""
+    """Submit what the form holds and go back to the list, or to the report where there is one already.
+
+    What cannot be used is told above the form.
+    """
     entered = {"source": source, "candidate": candidate, "label_from": label_from}
     try:
-        begin(service, [source, candidate] if candidate.strip() else [source], label_from)
+        audit = begin(service, [source, candidate] if candidate.strip() else [source], label_from)
     except (ApiError, AuditError, StorageError, WorkersError, ValueError) as error:
         return page(service, error=str(error), entered=entered, status=_status(error))
-    return RedirectResponse(request.url_for("home").path, 303)
+    there = request.url_for("report", audit_id=audit.id) if audit.status is Status.DONE else request.url_for("home")
+    return RedirectResponse(there.path, 303)
 
 
-def begin(service: Service, sources: list[str], label_from: str) -> None:
+def begin(service: Service, sources: list[str], label_from: str) -> Audit:
     """Register one or two sources and submit their audit or comparison."""
     specs = [SourceSpec(uri=source.strip(), label_from=label_from.strip() or "auto") for source in sources]
     datasets = [service.submit_dataset(spec) for spec in specs]
-    service.submit_audit([dataset.id for dataset in datasets], AuditRequest())
+    return service.submit_audit([dataset.id for dataset in datasets], AuditRequest())
 
 
 def page(

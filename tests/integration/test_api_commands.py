@@ -180,8 +180,9 @@ def served(place: Path, environment: dict[str, str], *arguments: str) -> Iterato
 
 
 def test_the_page_starts_an_audit_in_a_browser_and_shows_its_report(
-    audited: subprocess.CompletedProcess[str], place: Path, environment: dict[str, str], chromium: str
+    place: Path, environment: dict[str, str], chromium: str
 ) -> None:
+    write_dataset(place / "on-the-page", first=9000)
     with served(place, environment) as (address, process), sync_playwright() as tools:
         browser = tools.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page()
@@ -189,7 +190,7 @@ def test_the_page_starts_an_audit_in_a_browser_and_shows_its_report(
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(address)
-        page.fill("input[name=source]", str(place / "reference"))
+        page.fill("input[name=source]", str(place / "on-the-page"))
         page.click("button[type=submit]")
         page.wait_for_selector("li:first-child .badge.ok", timeout=WAIT_S * 1000)
         page.click("li:first-child a.title")

@@ -82,10 +82,16 @@ def test_the_policy_allows_only_the_style_and_script_of_this_answer(client: Test
 
 
 def test_the_form_starts_an_audit_and_goes_back(client: TestClient, service: FakeService) -> None:
+    service.audits_known = [audit_record(status=Status.RUNNING, progress=progress(2))]
     answer = client.post("/", data={"source": " /data/x ", "label_from": ""})
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     assert [call[0] for call in service.calls] == ["submit_dataset", "submit_audit"]
     assert (service.calls[0][1].uri, service.calls[0][1].label_from) == ("/data/x", "auto")
+
+
+def test_the_form_leads_to_the_report_of_an_audit_that_is_there_already(client: TestClient) -> None:
+    answer = client.post("/", data={"source": "/data/x"})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/v1/audits/{AUDIT_ID}/report")
 
 
 def test_the_form_compares_when_a_second_path_is_given(client: TestClient, service: FakeService) -> None:

@@ -16,8 +16,8 @@ def test_a_name_that_is_none_lists_those_there_are(name: str) -> None:
         resolve_spec(name)
 
 
-def test_the_bundled_extractor_is_listed_first() -> None:
-    assert describe_extractors()[0].name == "classical"
+def test_the_bundled_extractors_are_listed_first() -> None:
+    assert [info.name for info in describe_extractors()[:2]] == ["bundled", "classical"]
 
 
 def test_a_plug_in_adds_a_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
