@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-WITHOUT_TORCH = "classical"
-"""The one that is not made of torch layers."""
+LEAN = frozenset({"bundled", "classical"})
+"""Extractors whose activations are small enough to be reused by the allocator as it is."""
 
 STEPS: Mapping[str, Callable[[StepContext], Outcome]] = {
     "scan": scan.run,
@@ -188,7 +188,7 @@ class Runtime:
 
         with self._lock:
             if name not in self._extractors:
-                if name != WITHOUT_TORCH:
+                if name not in LEAN:
                     keep_freed_activations()
                 self._extractors[name] = load_extractor(name)
             return self._extractors[name]

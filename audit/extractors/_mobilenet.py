@@ -31,8 +31,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (b, n_in, h, w) to maps (b, n_out, h / stride, w / stride)."""
-        y: Tensor = F.relu6(self.expand(x)) if self.expands else x
-        y = self.project(F.relu6(self.filter(y)))
+        y: Tensor = F.relu6(self.expand(x), inplace=True) if self.expands else x
+        y = self.project(F.relu6(self.filter(y), inplace=True))
         return torch.add(x, y) if self.skips else y
 
 
@@ -53,11 +53,11 @@ class Trunk(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """The map after every stage and the last one, (b, c, h, w) each, of normalised pictures (b, 3, s, s)."""
-        maps, x = [], F.relu6(self.stem(x))
+        maps, x = [], F.relu6(self.stem(x), inplace=True)
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
-        return [*maps, F.relu6(self.last(x))]
+        return [*maps, F.relu6(self.last(x), inplace=True)]
 
 
 class Network(nn.Module):

@@ -38,6 +38,9 @@ TAPS = {"stage2": 1, "stage3": 2, "stage4": 3, "stage5": 4, "stage7": 6, "last":
 GRID = 4
 """Maps are averaged over cells of a grid of so many along each side: a position of Visual DNA is a cell."""
 
+PART = 16
+"""Pictures forwarded at once: the largest map of so many (25 MB) is memory that allocators reuse, not map anew."""
+
 _RANGES = "ranges"
 
 Floats = npt.NDArray[np.float32]
@@ -107,9 +110,14 @@ def forward(device: str, path: Path = WEIGHTS) -> Forward:
     network.load_state_dict(state)
     network.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def run(pixels: torch.Tensor) -> tuple[torch.Tensor, Mapping[str, Floats]]:
+    def part(pixels: torch.Tensor) -> list[torch.Tensor]:
         embedding, maps = network(pixels.contiguous(memory_format=torch.channels_last))
-        cells = {name: F.adaptive_avg_pool2d(maps[number], GRID) for name, number in TAPS.items()}
-        return embedding, {name: to_numpy(cell.flatten(2).transpose(1, 2).contiguous()) for name, cell in cells.items()}
+        return [embedding, *(F.adaptive_avg_pool2d(maps[number], GRID) for number in TAPS.values())]
+
+    def run(pixels: torch.Tensor) -> tuple[torch.Tensor, Mapping[str, Floats]]:
+        parts = [part(pixels[start : start + PART]) for start in range(0, len(pixels), PART)] or [part(pixels)]
+        embedding, *cells = (torch.cat(same) for same in zip(*parts, strict=True))
+        layers = (to_numpy(cell.flatten(2).transpose(1, 2).contiguous()) for cell in cells)
+        return embedding, dict(zip(TAPS, layers, strict=True))
 
     return run

@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 
 from audit.extractors import load_extractor
 from tests.bench.real_pictures import shared_data
-from workers.allocator import keep_freed_activations, share_one_arena
+from workers.allocator import share_one_arena
 
 K = 10
 FOLDS = 5
@@ -66,7 +66,6 @@ def evaluation_sets() -> dict[str, list[tuple[str, str]]]:
 def main() -> None:
     """Print a row for each question and the ratio of the means to the reference's."""
     share_one_arena()
-    keep_freed_activations()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", nargs="*")
     parser.add_argument("--extractors", nargs="+", default=["pixels", "random", "classical", "bundled", "teacher"])
