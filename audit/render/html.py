@@ -18,7 +18,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from audit.assemble import PlacedFinding, rank_findings, worst_severity
+from audit.assemble import PlacedFinding, is_answered, rank_findings, worst_severity
 from audit.errors import ConfigError
 from audit.pictures.reasons import REASONS
 from audit.render import charts, folder, names, numbers
@@ -164,7 +164,10 @@ def _entries(sections: Sequence[Section]) -> tuple[Entry, ...]:
 def _entry(section: Section, anchor: str) -> Entry:
     n_serious = sum(finding.severity in _SERIOUS for finding in section.findings)
     severity = Severity.ATTENTION if section.error else worst_severity(section.findings)
-    state = "could not be answered" if section.error else SEVERITY_NAMES[severity].lower()
+    state = SEVERITY_NAMES[severity].lower()
+    if not is_answered(section):
+        severity = Severity.INFO if severity is Severity.OK else severity
+        state = "could not be answered"
     if n_serious:
         state = f"{state}, {n_serious} finding{'' if n_serious == 1 else 's'}"
     found = _unique_anchors(f"{anchor.removeprefix('q-')}-{finding.id}" for finding in section.findings)

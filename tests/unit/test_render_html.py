@@ -324,3 +324,10 @@ def test_the_measure_of_contrast_is_that_of_the_standard() -> None:
 )
 def test_text_has_the_contrast_of_wcag_aa(text: str, ground: str, theme: int) -> None:
     assert contrast(tokens()[text][theme], tokens()[ground][theme]) >= 4.5
+
+
+def test_a_question_that_was_not_answered_has_no_tick_in_the_list_of_questions() -> None:
+    text = with_section(findings=(), headline=(), blocks=(), summary="Not run: the dataset has no labels.")
+    (entry,) = re.findall(r'<li><a href="#q-[^"]*"><span class="dot (\w+)">', text)
+    assert entry == "info"
+    assert ": could not be answered</span>" in text
