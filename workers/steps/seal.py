@@ -8,6 +8,7 @@ block and read through memory maps; of the row tables one copy is held in memory
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,7 @@ def _files(context: StepContext, params: SealParams, shards: list[Artefact], fol
     if n > EXACT_LIMIT:
         (folder / INDEX).write_bytes(write_index(vectors))
     empty = DnaCounter(extractor.ranges, params.extractor_fingerprint).dna()
-    dna = merge([empty, *(Dna.from_table(shard.table("dna.parquet")) for shard in shards)])
+    dna = merge(chain([empty], (Dna.from_table(shard.table("dna.parquet")) for shard in shards)))
     write_table(images, folder / "images.parquet")
     write_usable(images.filter(pc.equal(images.column("status"), OK)), place, shards, folder / "usable.arrow")
     write_table(dna.to_table(), folder / "dna.parquet")
