@@ -6,6 +6,7 @@ Source: https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#enabling-non-lega
 from __future__ import annotations
 
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -90,16 +91,12 @@ class Database:
     def _begin(self, connection: sa.Connection) -> None:
         if not self.is_sqlite:
             return
-        raw = connection.connection.driver_connection
-        deadline = time.monotonic() + _PATIENCE_S
-        while True:
-            try:
-                raw.execute("BEGIN IMMEDIATE")  # type: ignore[union-attr]
-                return
-            except self.engine.dialect.dbapi.OperationalError as error:  # type: ignore[union-attr]
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise DatabaseBusyError(_PATIENCE_S) from error
-                time.sleep(random.uniform(0.005, 0.05))  # noqa: S311  (jitter)
+        try:
+            _execute_patiently(connection.connection.driver_connection, "BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            raise DatabaseBusyError(_PATIENCE_S) from error
 
     def migrate(self) -> None:
         """Bring the tables to the newest form; safe to call from many processes at once."""
@@ -143,7 +140,21 @@ def _prepare(connection: Any, record: Any) -> None:
     """Take the transactions into our own hands; the driver's implicit BEGIN comes too late."""
     connection.isolation_level = None
     for pragma in _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
+        _execute_patiently(connection, f"PRAGMA {pragma}")
+
+
+def _execute_patiently(connection: Any, statement: str) -> None:
+    """Execute; wait while others hold the file. SQLite's own timeout does not cover the change to WAL."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0.01, 0.05))  # noqa: S311 (so that waiters do not meet again)
+        else:
+            return
 
 
 def _begin_deferred(connection: sa.Connection) -> None:

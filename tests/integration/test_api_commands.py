@@ -140,6 +140,11 @@ def test_an_extractor_that_is_not_there_ends_with_4(place: Path, environment: di
     assert (done.returncode, len(done.stderr.splitlines())) == (Exit.EXTRACTOR, 1)
 
 
+def hear_interrupts() -> None:
+    """Undo what a shell does to jobs in the background, should the tests be one: ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(place: Path, environment: dict[str, str]) -> None:
     write_dataset(place / "interrupted", n=80, first=5000)
     own = environment | {"ASSAY_HOME": str(place / "home-interrupted")}
@@ -151,6 +156,7 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(place: Path, environm
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_interrupts,  # noqa: PLW1509 (it calls one system function)
     ) as process:
         assert process.stderr is not None
         first = process.stderr.readline()
