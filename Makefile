@@ -52,7 +52,7 @@ bench: $(VENV)/.installed-dev ## Run the benchmarks (minutes); they print ratios
 train-extractor: export PYTHONPATH := .
 train-extractor: export MALLOC_MMAP_MAX_ := 0
 train-extractor: export MALLOC_TRIM_THRESHOLD_ := 17179869184
-train-extractor: $(VENV)/.installed-dev ## Train the bundled extractor again from DATA=FOLDER (an hour on two quiet cores)
+train-extractor: $(VENV)/.installed-dev ## Train the bundled extractor again from DATA=FOLDER (about an hour on two cores)
 	$(BIN)/python -m infra.train_extractor.train --data $(DATA) --out build/extractor
 	$(BIN)/python -m infra.train_extractor.package --data $(DATA) --run build/extractor
 

@@ -3,7 +3,7 @@
     python -m infra.train_extractor.package --data FOLDER --run build/extractor
 
 Half of the calibration pictures are single ones, blown up from 64 pixels; half are mosaics of four, as sharp as the
-network can see: real pictures are of either kind. Equal weights give equal bytes on one machine.
+network can see: real pictures are of either kind.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 FOLDER holds ``tiny-imagenet-train.parquet`` (column ``image``) and ``weights/mobilenetv2_imagenet_trunk.safetensors``.
 Labels are not read. The run writes ``network.safetensors`` (float16), ``log.jsonl`` and ``run.json`` (seed, settings,
-hashes); with the same number of threads on the same machine it writes the same bytes again.
+hashes). Every random choice follows from the seed; that a run repeats byte for byte has not been tried.
 
 Losses, all between averages over places of the same part of the picture: the cosine between student's and teacher's
 embedding, and the squared differences of the last map and of three stages in units of the teacher's variance (A. Romero
