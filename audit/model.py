@@ -5,6 +5,7 @@ Arrow schemas here are constants. A change of one bumps ``SCHEMA_VERSION`` and a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,73 @@ class Neighbours:
 
 
 @dataclass(frozen=True)
+class Neurons:
+    """What every tapped neuron gave for each image, in parts of its range: 0 at the low end, 1 at the high one.
+
+    Attributes
+    ----------
+    values : float16 (n, N)
+        Mean over the places of the image; NaN where no place counted. May be a read-only memory map: read it in
+        blocks of rows, never copy it whole.
+    layers : mapping of layer name to slice
+        The columns of each layer, in the extractor's order.
+    border : float16 (n, c)
+        Mean over the places at the border of the picture, in the last layer that is a map of at least 4 x 4 places;
+        (n, 0) if none is.
+    """
+
+    values: npt.NDArray[np.float16]
+    layers: Mapping[str, slice]
+    border: npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True)
+class PartFeatures:
+    """What an extractor says about one part of m pictures.
+
+    Attributes
+    ----------
+    vectors : float32 (m, d), unit length
+    neurons : float16 (m, N)
+        As :attr:`Neurons.values`.
+    """
+
+    vectors: npt.NDArray[np.float32]
+    neurons: npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A sample of the pictures, embedded whole, as their object alone and as their background alone.
+
+    Attributes
+    ----------
+    rows : int64 (m,), ascending
+        Which rows of the view the pictures are.
+    boxes : float32 (m, 4), in [0, 1]
+        x0, y0, x1, y1 of the object, in shares of the picture's sides as shown.
+    is_given : bool (m,)
+        Whether the dataset gave the box; otherwise it is where the network looks.
+    whole, foreground : PartFeatures
+        The picture; the object in its box, everything else filled.
+    backgrounds : two PartFeatures
+        The picture with the (widened) box filled in two different ways: what both agree on is not the filling.
+    maps : float16 (m, positions, c)
+        The last layer that is a map, of the whole picture, in parts of the neuron's range; row by row.
+    map_layer : str
+    """
+
+    rows: npt.NDArray[np.int64]
+    boxes: npt.NDArray[np.float32]
+    is_given: npt.NDArray[np.bool_]
+    whole: PartFeatures
+    foreground: PartFeatures
+    backgrounds: tuple[PartFeatures, PartFeatures]
+    maps: npt.NDArray[np.float16]
+    map_layer: str
+
+
+@dataclass(frozen=True)
 class DatasetView:
     """One dataset as an analysis sees it; row i of everything is the same image.
 
@@ -109,8 +177,8 @@ class DatasetView:
         :data:`audit.pictures.statistics.PICTURE_SCHEMA`, in the order of ``vectors``.
     excluded : pyarrow.Table
         The quarantined and skipped inputs, in IMAGES_SCHEMA.
-    embeddings, neighbours, dna
-        Present when the analysis says it needs them.
+    embeddings, neighbours, dna, neurons, parts
+        Present when the analysis says it needs them; ``parts`` are None too where they cannot be made.
     """
 
     name: str
@@ -120,6 +188,8 @@ class DatasetView:
     embeddings: Embeddings | None = None
     neighbours: Neighbours | None = None
     dna: Dna | None = None
+    neurons: Neurons | None = None
+    parts: Parts | None = None
 
     def __len__(self) -> int:
         return int(self.images.num_rows)

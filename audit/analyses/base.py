@@ -29,6 +29,8 @@ class Need(StrEnum):
     NEIGHBOURS = "neighbours"
     DNA = "dna"
     LABELS = "labels"
+    NEURONS = "neurons"
+    PARTS = "parts"
 
 
 class Config(BaseModel):
