@@ -43,6 +43,16 @@ EXAMPLES: Mapping[str, Any] = {
             "report": f"/v1/audits/{_AUDIT}/report",
         },
     },
+    "Verdicts": {
+        "verdicts": [
+            {
+                "feature": "context 3",
+                "verdict": "confirmed",
+                "note": "all boats were taken at sea",
+                "created_at": 1767225664.0,
+            }
+        ]
+    },
     "ImageOut": {
         "image_id": "3fa9c1d27e5b8046",
         "path": "daisy/0012.jpg",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from fastapi import Path as PathParam
@@ -10,7 +11,7 @@ from fastapi import Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.cursors import MAX_LENGTH as MAX_CURSOR
-from storage.records import Audit, AuditRequest, Dataset
+from storage.records import Audit, AuditRequest, Dataset, Verdict
 from storage.sources import SourceSpec
 
 ID_PATTERN = r"^[0-9a-z]{8,64}$"
@@ -231,6 +232,37 @@ class NeighbourOut(_Body):
     path: str
     dataset: str | None = Field(None, description="Name of its dataset.")
     distance: float = Field(description="Euclidean distance between unit vectors, in [0, 2].", ge=0)
+
+
+class VerdictIn(_Body):
+    """What a person says of a feature that an audit suspects to be spurious."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [{"feature": "context 3", "verdict": "confirmed", "note": "all boats were taken at sea"}]
+        },
+    )
+
+    feature: str = Field(
+        min_length=1, max_length=500, pattern=PLAIN_TEXT, description="Its name in the audit's table `spurious`."
+    )
+    verdict: Literal["confirmed", "rejected", "withdrawn"] = Field(
+        description="`withdrawn` takes back what was said before."
+    )
+    note: str = Field("", max_length=2000, pattern=PLAIN_TEXT, description="Why, for those who read it later.")
+
+
+class Verdicts(_Body):
+    """The verdicts that hold for a dataset under one extractor, by feature."""
+
+    verdicts: tuple[Verdict, ...]
+
+    @classmethod
+    def of(cls, held: Sequence[Verdict]) -> Verdicts:
+        """As the API shows them."""
+        return cls(verdicts=tuple(held))
 
 
 class ExtractorOut(_Body):

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 if TYPE_CHECKING:
     from audit.dna import Dna
+    from audit.duplicates.find import Pairs
 
 SCHEMA_VERSION = 1
 
@@ -144,7 +145,7 @@ class Parts:
     rows : int64 (m,), ascending
         Which rows of the view the pictures are.
     boxes : float32 (m, 4), in [0, 1]
-        x0, y0, x1, y1 of the object, in shares of the picture's sides as shown.
+        x0, y0, x1, y1 of the object, in shares of the sides of the extractor's input.
     is_given : bool (m,)
         Whether the dataset gave the box; otherwise it is where the network looks.
     whole, foreground : PartFeatures
@@ -182,6 +183,8 @@ class DatasetView:
         The quarantined and skipped inputs, in IMAGES_SCHEMA.
     embeddings, neighbours, dna, neurons, parts
         Present when the analysis says it needs them; ``parts`` are None too where they cannot be made.
+    copies
+        What :func:`audit.duplicates.find.find_within` finds, searched once for all analyses; None: not searched yet.
     """
 
     name: str
@@ -193,6 +196,7 @@ class DatasetView:
     dna: Dna | None = None
     neurons: Neurons | None = None
     parts: Parts | None = None
+    copies: Pairs | None = None
 
     def __len__(self) -> int:
         return int(self.images.num_rows)

@@ -12,7 +12,7 @@ from storage.artefacts import Manifest
 from storage.database import now
 from storage.queries import OPEN, TABLES, insert_new
 from storage.records import Subject, SubjectKind
-from storage.tables import artefacts, audit_datasets, audits, datasets, embedding_sets, idempotency, steps
+from storage.tables import artefacts, audit_datasets, audits, datasets, embedding_sets, idempotency, steps, verdicts
 
 
 def record_artefact(tx: sa.Connection, manifest: Manifest) -> None:
@@ -104,6 +104,7 @@ def delete_dataset(tx: sa.Connection, dataset_id: str) -> None:
     sets = tx.execute(select(embedding_sets.c.id).where(embedding_sets.c.dataset_id == dataset_id)).scalars()
     for set_id in list(sets):
         _delete(tx, Subject(SubjectKind.EMBEDDING_SET, set_id))
+    tx.execute(sa.delete(verdicts).where(verdicts.c.dataset_id == dataset_id))
     _delete(tx, Subject(SubjectKind.DATASET, dataset_id))
 
 

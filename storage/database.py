@@ -22,7 +22,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from storage.errors import DatabaseBusyError
 from storage.tables import metadata
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration."""
 
 _LOCK = 7_253_001

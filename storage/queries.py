@@ -176,6 +176,12 @@ def stage_steps(tx: sa.Connection, subject: Subject, stage: int) -> list[sa.Row[
     return list(tx.execute(select(steps).where(*_of(subject, stage)).order_by(steps.c.name)))
 
 
+def named_steps(tx: sa.Connection, subject: Subject, stage_name: str) -> list[sa.Row[Any]]:
+    """The steps of the stage of a name, wherever it stands among the stages, by their names."""
+    named = (*_of(subject), steps.c.stage_name == stage_name)
+    return list(tx.execute(select(steps).where(*named).order_by(steps.c.name)))
+
+
 def stage_work(tx: sa.Connection, subject: Subject, stage: int) -> StageWork | None:
     """How far a stage is; None if it has no steps."""
     row = tx.execute(

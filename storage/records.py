@@ -102,6 +102,15 @@ class Audit(_Frozen):
     ended_at: float | None = None
 
 
+class Verdict(_Frozen):
+    """What a person says of a feature that a report suspects to be spurious."""
+
+    feature: str
+    verdict: Literal["confirmed", "rejected"]
+    note: str = ""
+    created_at: float
+
+
 class Step(_Frozen):
     """One unit of work under a lease.
 

@@ -59,6 +59,11 @@ class Settings(BaseSettings):
     decode_memory_mb: int = Field(default=2048, ge=128, description="Memory limit of one decoding process.")
     concurrency: int = Field(default=2, ge=1, le=64, description="Steps one process runs at once.")
     neighbours: int = Field(default=20, ge=1, le=200, description="Neighbours kept per picture in the sealed table.")
+    parts: int = Field(
+        default=2000,
+        ge=0,
+        description="Pictures of a dataset whose object and background are embedded apart, at most; 0 leaves it out.",
+    )
     vector_dtype: Literal["float32", "float16"] = Field(
         default="float32",
         description="How shards store vectors. float32 keeps them exactly; float16 halves the files.",

@@ -136,6 +136,18 @@ idempotency = Table(
     Column("created_at", Float(53), nullable=False),
 )
 
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("dataset_id", String(32), ForeignKey("datasets.id"), primary_key=True),
+    Column("extractor", Text, primary_key=True),
+    Column("feature", Text, primary_key=True),
+    Column("verdict", String(16), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("created_at", Float(53), nullable=False),
+)
+"""What people say of features that a report suspects; some features exist under one extractor only."""
+
 artefacts = Table(
     "artefacts",
     metadata,

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from audit.report import Report
-from storage.records import Audit, AuditRequest, Dataset, Progress, Status
+from storage.records import Audit, AuditRequest, Dataset, Progress, Status, Verdict
 from storage.sources import SourceSpec
 from tests.sample_report import audit_report, comparison_report
 from workers.errors import UnknownIdError
@@ -110,6 +110,16 @@ class FakeService:
     def submit_audit(self, ids: Sequence[str], request: AuditRequest, idempotency_key: str | None = None) -> Audit:
         self._called("submit_audit", tuple(ids), request, idempotency_key)
         return self.audits_known[0]
+
+    def verdicts(self, audit_id: str) -> list[Verdict]:
+        self._audit(audit_id)
+        return []
+
+    def record_verdict(self, audit_id: str, feature: str, said: str, note: str = "") -> list[Verdict]:
+        self._called("record_verdict", self._audit(audit_id).id, feature, said, note)
+        if said == "withdrawn":
+            return []
+        return [Verdict(feature=feature, verdict=said, note=note, created_at=1_700_000_020.0)]
 
     def dataset(self, dataset_id: str) -> Dataset:
         if dataset_id != DATASET_ID:

@@ -13,7 +13,8 @@ import pyarrow as pa
 from audit.errors import TooFewImagesError
 from audit.extractors import ExtractorSpec, calibrate, keep_ranges, thinned
 from storage.sources import SourceSpec
-from workers.steps.embed import BATCH, forwarded
+from workers.forwarding import forwarded
+from workers.steps.embed import BATCH
 
 if TYPE_CHECKING:
     from workers.runtime import Runtime
@@ -85,6 +86,8 @@ def _activations(
     """Positions and thinned layers of batch after batch."""
     loaded = runtime.extractor(extractor)
     decoded = runtime.decoders.run(SourceSpec.model_validate(dict(source)), locators, loaded.spec.input, batch=BATCH)
-    for batch, features in forwarded(decoded, loaded.features, runtime.forward, runtime.settings.threads):
+    for batch, features in forwarded(
+        decoded, lambda batch: loaded.features(batch.pixels), runtime.forward, runtime.settings.threads
+    ):
         if features is not None:
             yield batch.positions, thinned(features.layers, len(locators))

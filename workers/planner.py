@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
 
-from audit.analyses.base import Analysis, analyses
+from audit.analyses.base import Analysis, Need, analyses
 from audit.extractors import resolve_spec
 from audit.fingerprint import fingerprint
 from storage import queries
@@ -18,6 +19,7 @@ from storage.records import AuditRequest, Status, StepDraft, Subject, SubjectKin
 from storage.settings import Settings
 from storage.sources.shards import cut_shards, usable
 from workers.engine import Stages, Waiting
+from workers.preparing import plan_copies, plan_parts, prepared
 from workers.steps.params import (
     SEAL_VERSION,
     SHARD_VERSION,
@@ -34,7 +36,7 @@ from workers.steps.params import (
 STAGES = {
     SubjectKind.DATASET: Stages(("scan",)),
     SubjectKind.EMBEDDING_SET: Stages(("embed", "seal")),
-    SubjectKind.AUDIT: Stages(("analyse", "report"), optional=frozenset({"analyse"})),
+    SubjectKind.AUDIT: Stages(("prepare", "analyse", "report"), optional=frozenset({"prepare", "analyse"})),
 }
 
 
@@ -62,6 +64,8 @@ class StepPlanner:
             return self._embed(row)
         if stage == "seal":
             return [self._seal(row)]
+        if stage == "prepare":
+            return self._prepare(row)
         return self._analyse(row) if stage == "analyse" else [self._report(row)]
 
     # embedding sets --------------------------------------------------------------------------------------------------
@@ -105,12 +109,29 @@ class StepPlanner:
 
     # audits ----------------------------------------------------------------------------------------------------------
 
-    def _analyse(self, row: sa.Row[Any]) -> Sequence[StepDraft] | Waiting:
+    def _prepare(self, row: sa.Row[Any]) -> Sequence[StepDraft] | Waiting:
         request = AuditRequest.model_validate(row.request)
         waiting = self._missing_inputs(row.id, request)
         if waiting:
             return Waiting(tuple(waiting))
         views = self._views(row.id)
+        asked = chosen(request, len(views))
+        if not asked:
+            return []
+        made_with = {
+            "extractor": request.extractor,
+            "extractor_fingerprint": resolve_spec(request.extractor).fingerprint,
+            "n_parts": self.settings.parts,
+            "max_pixels": self.settings.max_pixels,
+        }
+        parts = (plan_parts(self.artefacts, place, view, made_with, asked) for place, view in enumerate(views))
+        return [*plan_copies(views), *chain.from_iterable(parts)]
+
+    def _analyse(self, row: sa.Row[Any]) -> Sequence[StepDraft]:
+        request = AuditRequest.model_validate(row.request)
+        with self.database.read() as tx:
+            steps = queries.named_steps(tx, Subject(SubjectKind.AUDIT, row.id), "prepare")
+        views = prepared(self._views(row.id), {step.name: step.artefact for step in steps})
         return [
             _draft(analysis.name, _analyse_params(analysis, request, views)) for analysis in chosen(request, len(views))
         ]
@@ -194,7 +215,7 @@ class StepPlanner:
     def _report(self, row: sa.Row[Any]) -> StepDraft:
         request = AuditRequest.model_validate(row.request)
         with self.database.read() as tx:
-            done = {step.name: step for step in queries.stage_steps(tx, Subject(SubjectKind.AUDIT, row.id), 0)}
+            done = {step.name: step for step in queries.named_steps(tx, Subject(SubjectKind.AUDIT, row.id), "analyse")}
         views = self._views(row.id)
         order = [analysis.name for analysis in chosen(request, len(views))]
         sections = tuple(
@@ -227,12 +248,14 @@ def distinct_names(names: Sequence[str]) -> list[str]:
 
 def _analyse_params(analysis: Analysis, request: AuditRequest, views: tuple[ViewRef, ...]) -> AnalyseParams:
     config = analysis.config.model_validate(request.analyses.get(analysis.name, {})).model_dump(mode="json")
+    if Need.PARTS not in analysis.needs:
+        views = tuple(view.model_copy(update={"parts": ()}) for view in views)
     made_of = {
         "analysis": analysis.name,
         "version": analysis.version,
         "config": config,
         "seed": request.seed,
-        "views": [(view.name, view.fingerprint) for view in views],
+        "views": [(view.name, view.fingerprint, view.copies, view.parts) for view in views],
     }
     return AnalyseParams(
         analysis=analysis.name,

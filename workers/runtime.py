@@ -15,7 +15,7 @@ import pyarrow as pa
 import structlog
 from threadpoolctl import threadpool_limits
 
-from audit.errors import AuditError
+from audit.errors import AuditError, FingerprintMismatchError
 from storage.artefacts import Artefacts
 from storage.blobs import open_blobs
 from storage.bookkeeping import record_artefact
@@ -32,7 +32,7 @@ from workers.engine import Engine, Leases, Ring, describe
 from workers.errors import StepStoppedError, WorkersError
 from workers.owner import Owner
 from workers.planner import StepPlanner
-from workers.steps import analyse, embed, report, scan, seal
+from workers.steps import analyse, embed, prepare, report, scan, seal
 
 if TYPE_CHECKING:
     from audit.extractors.base import Extractor
@@ -47,6 +47,7 @@ STEPS: Mapping[str, Callable[[StepContext], Outcome]] = {
     "scan": scan.run,
     "embed": embed.run,
     "seal": seal.run,
+    "prepare": prepare.run,
     "analyse": analyse.run,
     "report": report.run,
 }
@@ -192,6 +193,21 @@ class Runtime:
                     keep_freed_activations()
                 self._extractors[name] = load_extractor(name)
             return self._extractors[name]
+
+    def extractor_of(self, name: str, fingerprint: str) -> Extractor:
+        """The extractor of that name, as it was when the work was asked for.
+
+        Raises
+        ------
+        FingerprintMismatchError
+            If it is another one here.
+        """
+        extractor = self.extractor(name)
+        if extractor.spec.fingerprint != fingerprint:
+            raise FingerprintMismatchError(
+                "the extractor at submission and here", fingerprint, extractor.spec.fingerprint
+            )
+        return extractor
 
     def forget_extractor(self, name: str) -> None:
         """Load an extractor again when it is next asked for."""

@@ -14,7 +14,7 @@ from audit.extractors import ExtractorSpec
 from storage import bookkeeping, queries
 from storage.database import HEAD
 from storage.errors import StorageError
-from storage.records import Audit, AuditRequest, Dataset, Progress, Status, Step, Subject, SubjectKind
+from storage.records import Audit, AuditRequest, Dataset, Progress, Status, Step, Subject, SubjectKind, Verdict
 from storage.settings import Settings
 from storage.sources import Source, SourceSpec, open_source
 from workers import logging
@@ -32,6 +32,8 @@ from workers.submission import (
     default_name,
     renew_audit,
 )
+from workers.verdicts import ANALYSIS as SUSPECTS
+from workers.verdicts import Said, record, recorded
 
 __all__ = ["Audit", "AuditRequest", "Dataset", "Progress", "Service", "Status"]
 
@@ -221,6 +223,35 @@ class Service(Reading):
                 on_progress(dataset)
             time.sleep(POLL_S)
         return dataset
+
+    # verdicts --------------------------------------------------------------------------------------------------------
+
+    def verdicts(self, audit_id: str) -> Sequence[Verdict]:
+        """What people say of the features of an audited dataset, under the audit's extractor."""
+        return recorded(self.runtime.database, audit_id)
+
+    def record_verdict(self, audit_id: str, feature: str, said: Said, note: str = "") -> Sequence[Verdict]:
+        """Keep what a person says of a feature that an audit suspects; gives all verdicts that hold now.
+
+        Later audits of the dataset with the same extractor take it up; reports that are there stay as they are.
+
+        Raises
+        ------
+        UnknownIdError
+            No such audit of one dataset, or no such feature in its table ``spurious``.
+        NotReadyError, FailedError
+        """
+        if said != "withdrawn":
+            self._check_feature(audit_id, feature)
+        held = record(self.runtime.database, audit_id, feature, said, note)
+        log.info("verdict.recorded", audit=audit_id, feature=feature, verdict=said)
+        return held
+
+    def _check_feature(self, audit_id: str, feature: str) -> None:
+        known = self.table(audit_id, SUSPECTS).column("feature").to_pylist()
+        if feature not in known:
+            hint = f"its table {SUSPECTS} has {len(known)}, such as {', '.join(map(repr, known[:3])) or 'none'}"
+            raise UnknownIdError("feature", feature, hint=hint)
 
     # end -------------------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from audit.analyses.base import analyses
+from audit.duplicates.find import SEARCH_VERSION
 from audit.errors import ConfigError, ExtractorError
 from audit.extractors import model_file, resolve_spec
 from audit.fingerprint import fingerprint
@@ -21,8 +22,9 @@ from storage.settings import Settings
 from storage.sources import SourceSpec
 from workers.errors import IdempotencyReusedError, UnknownIdError
 from workers.planner import chosen
-from workers.steps.params import SEAL_VERSION, SHARD_VERSION
+from workers.steps.params import PARTS_VERSION, SEAL_VERSION, SHARD_VERSION
 from workers.steps.report import DISTRIBUTION, REPORT_STEP_VERSION, version_of
+from workers.verdicts import with_verdicts
 
 
 def check_request(request: AuditRequest, n_datasets: int, model_roots: Sequence[Path] | None = None) -> None:
@@ -111,7 +113,14 @@ def made_by(request: AuditRequest, settings: Settings, n_datasets: int) -> dict[
         "assay": version_of(DISTRIBUTION),
         "extractor": resolve_spec(request.extractor).fingerprint,
         "analyses": {one.name: one.version for one in chosen(request, n_datasets)},
-        "steps": {"shard": SHARD_VERSION, "seal": SEAL_VERSION, "report": REPORT_STEP_VERSION},
+        "steps": {
+            "shard": SHARD_VERSION,
+            "seal": SEAL_VERSION,
+            "copies": SEARCH_VERSION,
+            "parts": PARTS_VERSION,
+            "report": REPORT_STEP_VERSION,
+        },
+        "parts": settings.parts,
         "neighbours": settings.neighbours,
         "max_pixels": settings.max_pixels,
         "vectors": settings.vector_dtype,
@@ -128,6 +137,8 @@ def accept_audit(
 ) -> Subject:
     """Get or create the audit of a request; one that failed or was cancelled is tried again.
 
+    What people have said of the dataset's features becomes part of the request.
+
     Raises
     ------
     UnknownIdError
@@ -143,6 +154,7 @@ def accept_audit(
                 raise IdempotencyReusedError(idempotency_key)
             return Subject(SubjectKind.AUDIT, used[1])
         datasets = [_dataset(tx, id_) for id_ in dataset_ids]
+        request = with_verdicts(tx, dataset_ids, request)
         row = _get_or_create_audit(tx, datasets, request, versions)
         if idempotency_key is not None:
             bookkeeping.keep_idempotency(tx, idempotency_key, asked, row.id)

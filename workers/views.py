@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,17 @@ import pyarrow.compute as pc
 
 from audit.analyses.base import Need
 from audit.dna import Dna
+from audit.duplicates.kept import pairs_from_tables
 from audit.model import IMAGES_SCHEMA, OK, DatasetView, Embeddings, Neighbours, Neurons
-from storage.artefacts import Artefact
+from storage.artefacts import Artefact, Artefacts
 from storage.parquet import map_table
+from workers.steps.params import ViewRef
+from workers.steps.parts import load as load_parts
 
 EVERYTHING = frozenset(Need)
+
+PAIRS, NODES = "pairs.parquet", "nodes.parquet"
+"""Files of an artefact of kind ``copies``."""
 
 
 def load_view(artefact: Artefact, name: str, needs: Collection[Need] = EVERYTHING) -> DatasetView:
@@ -64,6 +71,16 @@ def load_neurons(artefact: Artefact) -> Neurons:
         border=mapped(artefact.file("border.npy")),
         border_layer=about["border_layer"],
     )
+
+
+def with_prepared(view: DatasetView, ref: ViewRef, artefacts: Artefacts) -> DatasetView:
+    """A view with what was prepared for the analyses of an audit."""
+    copies = None
+    if ref.copies:
+        found = artefacts.open("copies", ref.copies)
+        copies = pairs_from_tables(found.table(PAIRS), found.table(NODES), view.images)
+    parts = load_parts([artefacts.open("parts", name) for name in ref.parts])
+    return replace(view, copies=copies, parts=parts)
 
 
 def load_neighbours(artefact: Artefact) -> Neighbours:

@@ -20,6 +20,9 @@ from audit.model import DatasetView, Neighbours
 Int64 = npt.NDArray[np.int64]
 Float32 = npt.NDArray[np.float32]
 
+SEARCH_VERSION = 1
+"""Goes up whenever the same pictures can give other pairs."""
+
 REMEMBERED = 0.5
 """Pairs up to this distance are kept, so that the threshold can be moved without computing again."""
 
@@ -41,6 +44,10 @@ class NearConfig(Config):
         default=0.88, ge=0.5, lt=1.0, description="Least cosine of two frequency descriptors worth a second look."
     )
     turned: bool = Field(default=True, description="Also find copies turned by quarter turns or upside down.")
+
+    def searches_as(self, other: NearConfig) -> bool:
+        """Whether both find the same pairs; the threshold only chooses among them."""
+        return self.model_copy(update={"threshold": other.threshold}) == other
 
 
 @dataclass(frozen=True)
@@ -96,10 +103,12 @@ class Pairs:
 
 
 def find_within(view: DatasetView, config: NearConfig) -> Pairs:
-    """All pairs of copies within one dataset.
+    """All pairs of copies within one dataset; those that the view brings along, if they were searched as asked.
 
     Bytes do not depend on the number of cores: blocks are fixed, and each is computed with one BLAS thread.
     """
+    if view.copies is not None and config.searches_as(NearConfig()):
+        return view.copies
     with threadpool_limits(1):
         return _find_within(view, config)
 

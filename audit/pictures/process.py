@@ -98,6 +98,33 @@ def extractor_input(image: Image.Image, spec: InputSpec) -> npt.NDArray[np.uint8
     return np.asarray(image.resize(size, _RESAMPLE[spec.resample], box=box, reducing_gap=_REDUCING_GAP))
 
 
+def box_in_input(
+    box: tuple[float, float, float, float], width: int, height: int, spec: InputSpec
+) -> tuple[float, float, float, float]:
+    """Where a box of a picture lies in the extractor's input.
+
+    Parameters
+    ----------
+    box : x0, y0, x1, y1 in pixels of the upright picture
+    width, height : of the picture, in pixels
+
+    Returns
+    -------
+    x0, y0, x1, y1 in shares of the input's side, in [0, 1]
+        What is cut off by the input is cut off the box.
+    """
+    if spec.fit == "pad":
+        across = down = float(max(width, height))
+    elif spec.fit == "crop":
+        across = down = min(width, height) * spec.crop
+    else:
+        across, down = width * spec.crop, height * spec.crop
+    left, top = (width - across) / 2, (height - down) / 2
+    places = ((box[0] - left) / across, (box[1] - top) / down, (box[2] - left) / across, (box[3] - top) / down)
+    x0, y0, x1, y1 = (min(1.0, max(0.0, place)) for place in places)
+    return x0, y0, x1, y1
+
+
 def _padded(image: Image.Image, spec: InputSpec) -> Image.Image:
     scale = spec.size / max(image.size)
     width, height = (max(1, round(side * scale)) for side in image.size)

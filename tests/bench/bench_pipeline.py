@@ -19,13 +19,15 @@ from pathlib import Path
 import numpy as np
 
 from audit.extractors import load_extractor
+from audit.extractors.base import Features
 from storage.records import AuditRequest, Status
 from storage.settings import Settings
 from storage.sources import SourceLimits, SourceSpec, open_source
 from tests.bench.real_pictures import natural_manifest, shared_data
-from workers.decoders import DecoderPool
+from workers.decoders import DecodedBatch, DecoderPool
+from workers.forwarding import forwarded
 from workers.service import Service
-from workers.steps.embed import BATCH, forwarded
+from workers.steps.embed import BATCH
 
 FORWARD_PICTURES = 2048
 
@@ -104,10 +106,14 @@ def _forward_only(spec: SourceSpec, extractor: str, home: Path) -> float:
         kept = [type(b)(**{**b.__dict__, "pixels": np.array(b.pixels)}) for b in batches]
     finally:
         pool.close()
+
+    def work(batch: DecodedBatch) -> Features:
+        return model.features(batch.pixels)
+
     with ThreadPoolExecutor(settings.threads) as threads:
-        list(forwarded(kept[:4], model.features, threads, 4))
+        list(forwarded(kept[:4], work, threads, 4))
         started = time.perf_counter()
-        n = sum(len(batch.positions) for batch, _ in forwarded(kept, model.features, threads, 2 * settings.threads))
+        n = sum(len(batch.positions) for batch, _ in forwarded(kept, work, threads, 2 * settings.threads))
         return n / (time.perf_counter() - started)
 
 

@@ -451,3 +451,18 @@ def test_neighbours_of_a_comparison_can_be_those_of_one_dataset(client: TestClie
         ("neighbours", "cat/a.jpg", 10, "candidate"),
         ("neighbours_of_upload", b"jpeg", 10, "candidate"),
     ]
+
+
+def test_a_verdict_is_recorded_for_the_audit_and_what_holds_is_answered(
+    client: TestClient, service: FakeService
+) -> None:
+    body = {"feature": "context 3", "verdict": "confirmed", "note": "all at sea"}
+    answer = client.post(f"/v1/audits/{AUDIT_ID}/verdicts", json=body)
+    assert answer.status_code == 200
+    assert [one["feature"] for one in answer.json()["verdicts"]] == ["context 3"]
+    assert service.calls[-1] == ("record_verdict", AUDIT_ID, "context 3", "confirmed", "all at sea")
+
+
+def test_a_verdict_that_is_none_of_the_three_is_refused(client: TestClient) -> None:
+    answer = client.post(f"/v1/audits/{AUDIT_ID}/verdicts", json={"feature": "x", "verdict": "maybe"})
+    assert answer.status_code == 422

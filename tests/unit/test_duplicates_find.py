@@ -12,6 +12,7 @@ from audit.duplicates.bursts import bursts
 from audit.duplicates.find import NearConfig, find_between, find_within
 from audit.duplicates.groups import make_groups
 from audit.duplicates.how import what_was_done
+from audit.duplicates.kept import pairs_from_tables, pairs_to_tables
 from audit.duplicates.looks import AS_IS, MIRRORED, WINDOWS, Looks, frequencies, orient, orient_frequencies, read_looks
 from audit.maths.alignment import identity
 from audit.model import Neighbours
@@ -284,3 +285,25 @@ def test_a_table_sliced_from_a_larger_one_gives_the_same_answer():
     rebuilt = dataclasses.replace(whole, images=pa.Table.from_pylist(whole.images.to_pylist()[2:], whole.images.schema))
     assert groups_of(part) == groups_of(rebuilt)
     assert len(groups_of(part)) == 2
+
+
+def test_a_search_that_was_kept_is_the_search(planted):
+    view, found = planted
+    kept = pairs_from_tables(*pairs_to_tables(found), view.images)
+    for name in ("node", "first", "pairs", "distance", "expected", "orientation", "warp", "covered"):
+        np.testing.assert_array_equal(getattr(kept, name), getattr(found, name))
+    assert kept.tail == found.tail
+    assert kept.confirm(found.pairs[:5], 0.5).all()
+
+
+def test_a_kept_search_of_other_images_is_refused(planted):
+    view, found = planted
+    with pytest.raises(ValueError, match="do not belong to 3 images"):
+        pairs_from_tables(*pairs_to_tables(found), view.images.slice(0, 3))
+
+
+def test_a_search_that_a_view_brings_is_used_for_any_threshold_and_for_no_other_search(planted):
+    view, found = planted
+    brought = dataclasses.replace(view, copies=dataclasses.replace(found, pairs=found.pairs[:0]))
+    assert find_within(brought, NearConfig(threshold=0.3)) is brought.copies
+    assert len(find_within(brought, NearConfig(candidates=5))) >= len(found)

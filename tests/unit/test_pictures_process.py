@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from audit.extractors.base import InputSpec
-from audit.pictures.process import MID_GREY, extractor_input, process
+from audit.pictures.process import MID_GREY, box_in_input, extractor_input, process
 from audit.pictures.reasons import NOTES, REASONS
 from audit.pictures.statistics import PICTURE_SCHEMA
 from audit.pictures.thumbnail import thumbnail
@@ -172,3 +172,21 @@ def test_every_reason_and_note_is_a_sentence() -> None:
         assert reason.sentence.endswith(".")
         assert reason.action.endswith(".")
     assert all(note.endswith(".") for note in NOTES.values())
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+@pytest.mark.parametrize("crop", [1.0, 0.875])
+def test_a_box_lies_in_the_input_where_its_pixels_do(fit: Any, crop: float) -> None:
+    spec = InputSpec(size=64, fit=fit, resample="box", crop=1.0 if fit == "pad" else crop)
+    picture = np.zeros((120, 200, 3), np.uint8)
+    picture[40:90, 60:150] = 255
+    seen = extractor_input(Image.fromarray(picture), spec)[..., 0] == 255
+    x0, y0, x1, y1 = box_in_input((60, 40, 150, 90), 200, 120, spec)
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    found = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]) / 64
+    np.testing.assert_allclose((x0, y0, x1, y1), found, atol=1.01 / 64)
+
+
+def test_a_box_beyond_what_the_extractor_sees_is_cut_off() -> None:
+    spec = InputSpec(size=64, fit="crop")
+    assert box_in_input((0, 0, 200, 100), 200, 100, spec) == (0.0, 0.0, 1.0, 1.0)

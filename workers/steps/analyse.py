@@ -16,7 +16,7 @@ from storage.parquet import write_table
 from storage.records import Outcome
 from workers.context import StepContext
 from workers.steps.params import AnalyseParams
-from workers.views import has_labels, load_view
+from workers.views import has_labels, load_view, with_prepared
 
 
 def run(context: StepContext) -> Outcome:
@@ -28,7 +28,8 @@ def run(context: StepContext) -> Outcome:
         return outcome
     asked = analysis(params.analysis)
     sets = [artefacts.open("embedding_set", view.embedding_set) for view in params.views]
-    views = [load_view(one, view.name, asked.needs) for one, view in zip(sets, params.views, strict=True)]
+    loaded = [load_view(one, view.name, asked.needs) for one, view in zip(sets, params.views, strict=True)]
+    views = [with_prepared(view, ref, artefacts) for view, ref in zip(loaded, params.views, strict=True)]
     with artefacts.workspace() as folder, context.runtime.single_threaded():
         _answer(asked, views, params, folder)
         context.check()

@@ -6,9 +6,7 @@ batch on one thread, several at once. So the bytes of a shard depend on its pict
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from audit.errors import FingerprintMismatchError
 from audit.model import OK, QUARANTINED
 from audit.pictures.statistics import PICTURE_SCHEMA
 from storage.parquet import vectors_array, write_table
 from storage.records import Outcome
 from storage.sources import SourceSpec
 from workers.context import StepContext
+from workers.forwarding import forwarded
 from workers.steps.measuring import Measure, Measured
 from workers.steps.params import EmbedParams
 
@@ -71,11 +69,7 @@ def run(context: StepContext) -> Outcome:
     if runtime.artefacts.find_sound("shard", params.shard.fingerprint):
         return outcome
     images = runtime.usable(params.scan).slice(params.shard.start, params.shard.stop - params.shard.start)
-    extractor = runtime.extractor(params.extractor)
-    if extractor.spec.fingerprint != params.extractor_fingerprint:
-        raise FingerprintMismatchError(
-            "the extractor at submission and here", params.extractor_fingerprint, extractor.spec.fingerprint
-        )
+    extractor = runtime.extractor_of(params.extractor, params.extractor_fingerprint)
     measure = Measure(extractor)
     shard = _fill(context, params, images.column("locator").to_pylist(), measure)
     with runtime.artefacts.workspace() as folder:
@@ -96,39 +90,14 @@ def _fill(context: StepContext, params: EmbedParams, locators: Sequence[str], me
     source = SourceSpec.model_validate(params.source)
     wanted = runtime.extractor(params.extractor).spec.input
     decoded = runtime.decoders.run(source, locators, wanted, batch=BATCH)
-    for batch, measured in forwarded(decoded, measure, runtime.forward, 2 * runtime.settings.threads):
+    for batch, measured in forwarded(
+        decoded, lambda batch: measure(batch.pixels), runtime.forward, 2 * runtime.settings.threads
+    ):
         shard.failed.update(batch.failed)
         if measured is not None:
             _keep(shard, batch, measured)
         context.progress(len(shard.vectors) + len(shard.failed), len(locators))
     return shard
-
-
-def forwarded(
-    batches: Iterable[DecodedBatch], work: Callable[[Pixels], T], threads: Executor, in_flight: int
-) -> Iterator[tuple[DecodedBatch, T | None]]:
-    """Do something with the pixels of batches, several at once; results come in the order of the batches."""
-    pending: deque[tuple[DecodedBatch, Future[T] | None]] = deque()
-
-    def first() -> tuple[DecodedBatch, T | None]:
-        batch, future = pending.popleft()
-        return batch, None if future is None else future.result()
-
-    try:
-        for batch in batches:
-            pending.append((batch, threads.submit(work, batch.pixels) if batch.positions else None))
-            while pending and (len(pending) > in_flight or _is_done(pending[0][1])):
-                yield first()
-        while pending:
-            yield first()
-    finally:
-        for _, future in pending:
-            if future is not None:
-                future.cancel()
-
-
-def _is_done(future: Future[T] | None) -> bool:
-    return future is None or future.done()
 
 
 def _keep(shard: Shard, batch: DecodedBatch, measured: Measured) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 SHARD_VERSION = 2
 """Goes up whenever the same pictures and extractor can give another shard artefact."""
 
 SEAL_VERSION = 4
 """Goes up whenever the same shards can give another embedding set."""
+
+
+PARTS_VERSION = 1
+"""Goes up whenever the same pictures and extractor can give other parts."""
 
 
 class _Params(BaseModel):
@@ -52,14 +56,46 @@ class SealParams(_Params):
     shards: tuple[ShardRef, ...]
 
 
+class CopiesParams(_Params):
+    """Search an embedding set for copies, once for all analyses."""
+
+    kind: Literal["copies"] = "copies"
+    embedding_set: str
+    fingerprint: str
+
+
+class PartsParams(_Params):
+    """Embed some pictures of an embedding set whole, as their object and as their background.
+
+    ``rows`` are those of the set's usable pictures, ascending.
+    """
+
+    kind: Literal["parts"] = "parts"
+    embedding_set: str
+    source: dict[str, Any]
+    extractor: str
+    extractor_fingerprint: str
+    rows: tuple[int, ...]
+    fingerprint: str
+
+
+class PrepareParams(RootModel[Annotated[CopiesParams | PartsParams, Field(discriminator="kind")]]):
+    """What analyses share, made before any of them runs."""
+
+
 class ViewRef(_Params):
-    """One dataset under its name in the report: an embedding-set artefact, and what names its content."""
+    """One dataset under its name in the report: an embedding-set artefact, and what names its content.
+
+    ``copies`` and ``parts`` are artefacts of the stage ``prepare``; empty where that failed or nobody needs them.
+    """
 
     name: str
     source: dict[str, Any]
     dataset_fingerprint: str
     embedding_set: str
     fingerprint: str
+    copies: str = ""
+    parts: tuple[str, ...] = ()
 
 
 class AnalyseParams(_Params):

@@ -32,7 +32,7 @@ def fill(pixels: Pixels, box: npt.ArrayLike, how: How) -> Pixels:
     pixels : uint8 (height, width, 3), RGB
     box : four floats in [0, 1]
         x0, y0, x1, y1 of the object, in shares of the sides; rounded outwards to whole pixels. Before the background
-        is looked at, widen it (:func:`audit.spurious.boxes.widened`).
+        is looked at, widen it (:func:`audit.parts.boxes.widened`).
     how : str
         ``object`` leaves the box and makes everything else mid-grey. ``smooth`` fills the box with the colours at its
         four edges, each weighted by 1 / distance. ``mirror`` fills it with what lies beyond its nearest edge, mirrored.

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from audit.spurious.boxes import areas, saliency, saliency_box, widened
-from audit.spurious.fillings import BACKGROUND_FILLINGS, GREY, fill
+from audit.parts.boxes import areas, saliency, saliency_box, widened
+from audit.parts.fillings import BACKGROUND_FILLINGS, GREY, fill
 
 
 def noisy(height=32, width=32, seed=0):

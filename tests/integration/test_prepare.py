@@ -1,0 +1,151 @@
+"""What the analyses of an audit share: searched once, looked at closely, and handed to those that read it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from audit.analyses import base
+from audit.analyses.base import Analysis, Computed, Config, Need, Result
+from audit.duplicates.find import NearConfig, find_within
+from audit.extractors import load_extractor
+from audit.model import DatasetView
+from audit.report import Section
+from storage import queries
+from storage.records import AuditRequest, Status, Subject, SubjectKind
+from storage.settings import Settings
+from storage.sources import SourceSpec
+from workers.service import Service
+from workers.steps import prepare
+
+N = 40
+SIDE = 64
+
+
+class Seen(Result):
+    """What an analysis was given."""
+
+    n_copies: int
+    same_copies: bool
+    rows: tuple[int, ...]
+    given: tuple[bool, ...]
+    boxes: tuple[tuple[float, ...], ...]
+    first_vector: tuple[float, ...]
+    layer: str
+
+
+def compute(views: Sequence[DatasetView], config: Config, rng: np.random.Generator) -> Computed:
+    del config, rng
+    (view,) = views
+    found = view.copies
+    again = find_within(
+        DatasetView(view.name, "", view.images, view.excluded, neighbours=view.neighbours), NearConfig()
+    )
+    parts = view.parts
+    return Computed(
+        Seen(
+            n_copies=-1 if found is None else len(found),
+            same_copies=found is not None and np.array_equal(found.pairs, again.pairs),
+            rows=() if parts is None else tuple(parts.rows.tolist()),
+            given=() if parts is None else tuple(parts.is_given.tolist()),
+            boxes=() if parts is None else tuple(map(tuple, parts.boxes.tolist())),
+            first_vector=() if parts is None else tuple(parts.whole.vectors[0].tolist()),
+            layer="" if parts is None else parts.map_layer,
+        )
+    )
+
+
+def section(result: Seen) -> Section:
+    return Section(id="looking", title="Looking", question="?", summary="Seen.", analysis="looking", version=1)
+
+
+LOOKING = Analysis(
+    name="looking",
+    version=1,
+    title="Looking",
+    question="?",
+    datasets=1,
+    needs=frozenset({Need.PARTS, Need.NEIGHBOURS}),
+    config=Config,
+    result=Seen,
+    compute=compute,
+    section=section,
+    source="none",
+    order=1,
+)
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """A service that knows one analysis only."""
+    base.analyses()
+    monkeypatch.setattr(base, "_REGISTRY", {"looking": LOOKING})
+    with Service.open(Settings(home=tmp_path / "home", decoders=1, threads=1)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """Pictures of noise with a bright square, of which every second one has its box said; the last two are copies."""
+    rng, rows = np.random.default_rng(0), []
+    for number in range(N):
+        pixels = rng.integers(0, 90, (SIDE, SIDE, 3), dtype=np.uint8)
+        pixels[16:40, 24:56] = rng.integers(120, 255, (24, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number:02}.png")
+        rows.append({"path": f"{number:02}.png", "box": "[24, 16, 56, 40]" if number % 2 else ""})
+    Image.open(tmp_path / f"{N - 1:02}.png").save(tmp_path / "copy.png", compress_level=1)
+    rows.append({"path": "copy.png", "box": ""})
+    path = tmp_path / "pictures.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["path", "box"])
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def audited(service: Service, manifest: Path) -> tuple[str, Seen]:
+    dataset = service.submit_dataset(SourceSpec(uri=str(manifest)))
+    audit = service.wait(service.submit_audit([dataset.id], AuditRequest(extractor="bundled")).id)
+    assert (audit.status, audit.n_failed, audit.error) == (Status.DONE, 0, "")
+    return audit.id, Seen.model_validate(service.results(audit.id)["looking"])
+
+
+def test_analyses_read_the_search_and_the_parts_that_were_prepared(service: Service, manifest: Path) -> None:
+    audit_id, seen = audited(service, manifest)
+    assert seen.same_copies
+    assert seen.rows == tuple(range(N + 1))
+    assert seen.n_copies >= 0
+    assert sum(seen.given) == N // 2
+    np.testing.assert_allclose(seen.boxes[1], [24 / 64, 16 / 64, 56 / 64, 40 / 64], atol=1e-6)
+    assert seen.layer == "last"
+    vectors = load_extractor("bundled").spec.dimension
+    assert len(seen.first_vector) == vectors
+    assert np.linalg.norm(seen.first_vector) == pytest.approx(1, abs=1e-5)
+    with service.runtime.database.read() as tx:
+        steps = queries.named_steps(tx, Subject(SubjectKind.AUDIT, audit_id), "prepare")
+    assert [step.name for step in steps] == ["copies-0", "parts-0-000000"]
+
+
+def test_an_audit_goes_on_without_what_could_not_be_prepared(
+    service: Service, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("no such luck")
+
+    monkeypatch.setattr(prepare.parts, "embed", broken)
+    monkeypatch.setattr(prepare, "_search", broken)
+    _, seen = audited(service, manifest)
+    assert seen.n_copies == -1
+    assert seen.rows == ()
+
+
+def test_parts_are_left_out_when_none_are_wanted(tmp_path: Path, service: Service, manifest: Path) -> None:
+    service.settings.__dict__["parts"] = 0
+    _, seen = audited(service, manifest)
+    assert seen.rows == ()
+    assert seen.n_copies >= 0
