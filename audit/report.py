@@ -9,9 +9,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-REPORT_VERSION = 1
+REPORT_VERSION = 2
+"""1 had no ``heat`` of pictures; it is read as it was."""
+
+Heat = tuple[tuple[int, ...], ...]
 
 
 class Severity(StrEnum):
@@ -54,6 +57,15 @@ class Picture(_Frozen):
     caption: str = ""
     marked: bool = False
     """Draw it as the subject among the pictures beside it."""
+    heat: Heat = Field(default=(), exclude_if=lambda grid: not grid)
+    """How strong something is in each place, 0 to 9, row by row over the whole picture; empty when nothing is drawn."""
+
+    @field_validator("heat")
+    @classmethod
+    def _is_a_grid(cls, grid: Heat) -> Heat:
+        if len({len(row) for row in grid}) > 1 or not all(row and min(row) >= 0 and max(row) <= 9 for row in grid):
+            raise ValueError("a heat grid has rows of one length with levels from 0 to 9")
+        return grid
 
 
 class TextBlock(_Frozen):

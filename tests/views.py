@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from audit.dna import Dna, DnaCounter, LayerRanges, NeuronRanges
 from audit.maths.neighbours import nearest
-from audit.model import IMAGES_SCHEMA, DatasetView, Embeddings
+from audit.model import IMAGES_SCHEMA, DatasetView, Embeddings, Neurons, Parts
 from audit.pictures.hashes import HASH_SCHEMA
 
 CLASSES = ("boat", "car", "dog")
@@ -42,12 +42,13 @@ def view_of(
     labels: Sequence[str | None] | None = None,
     splits: Sequence[str | None] | None = None,
     groups: Sequence[str | None] | None = None,
+    paths: Sequence[str] | None = None,
     name: str = "reference",
     k: int = 20,
 ) -> DatasetView:
-    """A dataset around given vectors (scaled to unit length); image i is ``{name}/{i:05d}.png``."""
+    """A dataset around given vectors (scaled to unit length); image i is ``{name}/{i:05d}.png`` unless it is said."""
     array = unit(vectors)
-    images = _images(array, name, labels=labels, splits=splits, groups=groups)
+    images = _images(array, name, labels=labels, splits=splits, groups=groups, paths=paths)
     return _complete(
         DatasetView(name, hashlib.sha256(name.encode()).hexdigest(), images, IMAGES_SCHEMA.empty_table()), array, k
     )
@@ -88,6 +89,11 @@ def taken(view: DatasetView, rows: npt.ArrayLike) -> DatasetView:
     return _complete(dataclasses.replace(view, images=view.images.take(pa.array(indices))), vectors, k)
 
 
+def with_features(view: DatasetView, *, neurons: Neurons | None = None, parts: Parts | None = None) -> DatasetView:
+    """The same dataset with its neurons by image and the maps of some of its pictures."""
+    return dataclasses.replace(view, neurons=neurons, parts=parts)
+
+
 def shuffled(view: DatasetView, seed: int = 0) -> DatasetView:
     """The same dataset in another row order."""
     return taken(view, np.random.default_rng(seed).permutation(len(view)))
@@ -118,9 +124,10 @@ def _images(
     labels: Sequence[str | None] | None,
     splits: Sequence[str | None] | None,
     groups: Sequence[str | None] | None,
+    paths: Sequence[str] | None = None,
 ) -> pa.Table:
     n = len(vectors)
-    paths = [f"{name}/{i:05d}.png" for i in range(n)]
+    paths = [f"{name}/{i:05d}.png" for i in range(n)] if paths is None else list(paths)
     hashes = [hashlib.sha256(row.tobytes()).hexdigest() for row in vectors]
     nothing: list[None] = [None] * n
     columns: dict[str, Sequence[Any]] = {

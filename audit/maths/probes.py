@@ -18,6 +18,9 @@ BLOCK = 4096
 SHRINKAGE = 0.3
 """Weight of the identity in the pooled covariance, for unit vectors of a few hundred dimensions."""
 
+SMALLEST_SPREAD = 1e-9
+"""Spread within classes, as a share of the vectors' own squares, below which it is rounding: one image a class."""
+
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -100,7 +103,7 @@ def judge(
         raise ValueError(f"a probe needs at least two classes; got {n_classes}")
     learned = classes >= 0 if trusted is None else (classes >= 0) & trusted
     with threadpool_limits(limits=1):
-        parts = [_moments(vectors, classes, (folds == f) & learned, n_classes) for f in range(int(folds.max()) + 1)]
+        parts = [moments(vectors, classes, (folds == f) & learned, n_classes) for f in range(int(folds.max()) + 1)]
         total = sum(parts[1:], start=parts[0])
         judged = Judged(
             np.full(len(classes), np.nan),
@@ -109,26 +112,37 @@ def judge(
             np.full(len(classes), np.nan),
         )
         for fold, part in enumerate(parts):
-            weights, offsets = _discriminant(total - part, shrinkage)
+            weights, offsets = discriminant(total - part, shrinkage)
             for rows in _blocks((folds == fold) & (classes >= 0)):
                 _judge_block(judged, rows, vectors[rows] @ weights + offsets, classes[rows])
     return judged
 
 
 @dataclass(frozen=True)
-class _Moments:
+class Moments:
+    """What a discriminant is fitted from; moments of disjoint rows add up.
+
+    Attributes
+    ----------
+    counts : float64 (n_classes,)
+    sums : float64 (n_classes, d)
+    gram : float64 (d, d)
+        Σ x xᵀ.
+    """
+
     counts: Float64
     sums: Float64
     gram: Float64
 
-    def __add__(self, other: _Moments) -> _Moments:
-        return _Moments(self.counts + other.counts, self.sums + other.sums, self.gram + other.gram)
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(self.counts + other.counts, self.sums + other.sums, self.gram + other.gram)
 
-    def __sub__(self, other: _Moments) -> _Moments:
-        return _Moments(self.counts - other.counts, self.sums - other.sums, self.gram - other.gram)
+    def __sub__(self, other: Moments) -> Moments:
+        return Moments(self.counts - other.counts, self.sums - other.sums, self.gram - other.gram)
 
 
-def _moments(vectors: Float32, classes: Int64, kept: Bool, n_classes: int) -> _Moments:
+def moments(vectors: Float32, classes: Int64, kept: Bool, n_classes: int) -> Moments:
+    """Moments of the kept rows, whose classes are all in [0, n_classes); read in blocks."""
     d = vectors.shape[1]
     counts, sums, gram = np.zeros(n_classes), np.zeros((n_classes, d)), np.zeros((d, d))
     for rows in _blocks(kept):
@@ -136,14 +150,19 @@ def _moments(vectors: Float32, classes: Int64, kept: Bool, n_classes: int) -> _M
         counts += np.bincount(classes[rows], minlength=n_classes)
         np.add.at(sums, classes[rows], block)
         gram += block.T @ block
-    return _Moments(counts, sums, gram)
+    return Moments(counts, sums, gram)
 
 
-def _discriminant(moments: _Moments, shrinkage: float) -> tuple[Float64, Float64]:
+def discriminant(moments: Moments, shrinkage: float = SHRINKAGE) -> tuple[Float64, Float64]:
+    """Weights (d, n_classes) and offsets (n_classes,) of the discriminant of :func:`judge`; scores are x @ w + b.
+
+    A class without images scores −∞.
+    """
     means = moments.sums / np.maximum(moments.counts, 1)[:, None]
     within = (moments.gram - (means * moments.counts[:, None]).T @ means) / max(moments.counts.sum(), 1)
     d = len(within)
-    level = max(float(np.trace(within)) / d, np.finfo(np.float64).tiny)
+    least = SMALLEST_SPREAD * float(np.trace(moments.gram)) / max(moments.counts.sum(), 1)
+    level = max(float(np.trace(within)), least, np.finfo(np.float64).tiny) / d
     covariance = (1 - shrinkage) * within + shrinkage * level * np.eye(d)
     weights = cho_solve(cho_factor(covariance), means.T)
     with np.errstate(divide="ignore"):

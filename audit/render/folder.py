@@ -84,6 +84,11 @@ TABLES: Mapping[str, TableFile] = {
         ("image_id", "path", "state", "n_uncommon"),
         ("settings",),
     ),
+    "learning": TableFile(
+        "Accuracy by the number of pictures learned from, measured and fitted, to twice as many as there are.",
+        ("n_images", "kind", "accuracy", "low", "high"),
+        ("learning",),
+    ),
     "class_shares": TableFile(
         "Every class of two datasets with its share in each, those missing in the candidate first.",
         (

@@ -22,6 +22,7 @@ from audit.assemble import PlacedFinding, is_answered, rank_findings, worst_seve
 from audit.errors import ConfigError
 from audit.pictures.reasons import REASONS
 from audit.render import charts, folder, names, numbers
+from audit.render.heat import heat_svg, where
 from audit.render.intervals import interval_bar
 from audit.render.pictures import Album, Thumbnail
 from audit.render.treemap import treemap_svg
@@ -121,6 +122,7 @@ def _environment() -> Environment:
     environment.filters |= {"visible": names.visible, "file_name": names.file_name, "prose": names.prose}
     environment.globals |= {
         "cell": numbers.cell,
+        "heat_svg": heat_svg,
         "interval": numbers.interval,
         "interval_bar": interval_bar,
         "number": numbers.number,
@@ -128,6 +130,7 @@ def _environment() -> Environment:
         "quantity": numbers.quantity,
         "unit_name": numbers.unit_name,
         "treemap": treemap_svg,
+        "where": where,
     }
     return environment
 

@@ -37,6 +37,7 @@
     const source = shown[at];
     const thumb = part(".thumb");
     thumb.className = source.querySelector(".thumb").className;
+    thumb.replaceChildren(...[...source.querySelector(".thumb").children].map((child) => child.cloneNode(true)));
     const size = getComputedStyle(thumb).aspectRatio.split("/").map(Number);
     const ratio = size.length === 2 && size[1] ? size[0] / size[1] : 1;
     thumb.classList.toggle("wide", ratio >= innerWidth / innerHeight);
