@@ -39,7 +39,7 @@ def comparison_json(results: Results) -> dict[str, Any]:
 
 _BAND = ("value", "low", "high", "null_low", "null_high")
 _TWO_SAMPLE = ("auc", "auc_low", "auc_high", "auc_null_low", "auc_null_high", "p_value", "mmd", "mmd_p_value")
-_FRECHET = (*_BAND, "infinite", "null_infinite")
+_FRECHET = (*_BAND, "infinite", "infinite_low", "infinite_high", "null_infinite")
 _KERNEL = (*_BAND, "p_value")
 
 
