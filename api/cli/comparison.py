@@ -14,6 +14,10 @@ Results = Mapping[str, Mapping[str, Any]]
 """Analysis → its result as plain JSON."""
 
 
+_COMPARED = "candidate against reference"
+"""The direction in which the coverage analysis asks of the reference how much of it the candidate reaches."""
+
+
 def comparison_json(results: Results) -> dict[str, Any]:
     """The numbers of a comparison; null where an analysis failed, was skipped or gives none.
 
@@ -22,26 +26,42 @@ def comparison_json(results: Results) -> dict[str, Any]:
     results : mapping
         Result of each analysis that has one.
     """
+    kernel = results.get("kernel_distances", {})
     return {
         "dna": _dna(results.get("visual_dna", {})),
-        "two_sample": _two_sample(results.get("two_sample", {})),
-        "frechet": _frechet(results.get("frechet", {})),
+        "two_sample": _taken(results.get("two_sample"), *_TWO_SAMPLE),
+        "frechet": _taken(results.get("frechet"), *_FRECHET),
+        "kid": _taken(kernel.get("kid"), *_KERNEL),
+        "cmmd": _taken(kernel.get("cmmd"), *_KERNEL),
+        "coverage": _coverage(results.get("coverage", {})),
     }
+
+
+_BAND = ("value", "low", "high", "null_low", "null_high")
+_TWO_SAMPLE = ("auc", "auc_low", "auc_high", "auc_null_low", "auc_null_high", "p_value", "mmd", "mmd_p_value")
+_FRECHET = (*_BAND, "infinite", "infinite_low", "infinite_high", "null_infinite")
+_KERNEL = (*_BAND, "p_value")
+
+
+def _taken(result: Mapping[str, Any] | None, *names: str) -> dict[str, Any]:
+    return {name: (result or {}).get(name) for name in names}
 
 
 def _dna(result: Mapping[str, Any]) -> dict[str, Any]:
     p_value = result.get("p_value")
     return {
-        **{name: result.get(name) for name in ("distance", "floor", "corrected", "ratio", "low", "high")},
+        **_taken(result, "distance", "floor", "corrected", "ratio", "low", "high"),
         "p_value": p_value,
         "p_value_note": "" if p_value is not None else result.get("p_value_note", NO_P_VALUE),
         "layers": {layer["layer"]: layer["distance"] for layer in result.get("layers", ())},
     }
 
 
-def _two_sample(result: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: result.get(name) for name in ("auc", "auc_low", "auc_high", "p_value")}
-
-
-def _frechet(result: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: result.get(name) for name in ("value", "low", "high", "null_low", "null_high")}
+def _coverage(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Every measure both ways: the candidate against the reference by its name, the other way under ``reverse``."""
+    known = {(share["direction"] == _COMPARED, share["name"]): share for share in result.get("shares", ())}
+    forward, backward = (
+        {name: _taken(known.get((way, name)), *_BAND) for name in ("precision", "recall", "density", "coverage")}
+        for way in (True, False)
+    )
+    return {**forward, "reverse": backward}

@@ -17,7 +17,7 @@ from audit.model import DatasetView
 from audit.report import Block, Finding, ImagesBlock, Metric, Picture, Section, Severity
 from audit.shown import histogram, histogram_chart, picture
 
-VERSION = 1
+VERSION = 2
 MIN_IMAGES = 20
 
 
@@ -101,9 +101,9 @@ def section(result: TwoSampleResult) -> Section:
         blocks=_blocks(result),
         method=(
             "A ridge probe on the embeddings, fitted out of fold with copies and groups kept whole; its AUC with a "
-            f"95 % interval over bursts, and a p-value by {result.n_permutations} permutations of bursts, refitted "
-            "each time. Beside it the unbiased maximum mean discrepancy with a Gaussian kernel of the median distance. "
-            f"{ANALYSIS.source}"
+            "95 % interval over bursts, widened by what learning the probe adds, and a p-value by "
+            f"{result.n_permutations} permutations of bursts, refitted each time. Beside it the unbiased maximum mean "
+            f"discrepancy with a Gaussian kernel of the median distance. {ANALYSIS.source}"
         ),
     )
 

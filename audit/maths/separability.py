@@ -9,6 +9,7 @@ Biometrics 53 (1997).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,49 +80,75 @@ def probe_test(
     Returns
     -------
     ProbeTest
-        The p-value is one-sided: is the AUC larger than with permuted groups, refitted every time.
+        The p-value is one-sided: is the AUC larger than with permuted groups, refitted every time. The interval is
+        that of the placements (:func:`auc_interval`), which take the probe as given, widened by as much as the AUCs of
+        permuted groups vary more than their placements say: the probe is learnt from the same images.
     """
     piece, group = permutation.pieces(bursts, groups)
     with threadpool_limits(limits=1):
         hats = _hats(vectors, folds)
         scores = _scores(vectors, folds, hats, groups[:, None].astype(np.float64))[:, 0]
         value = auc(scores, groups == 1)
-        null = []
-        for start in range(0, n_permutations, permutation.CHUNK):
-            count = min(permutation.CHUNK, n_permutations - start)
-            shuffled = permutation.permuted_groups(group, count, rng)[:, piece].T
+        null: list[float] = []
+        placed: list[float] = []
+        for shuffled in _shuffles(piece, group, n_permutations, rng):
             permuted = _scores(vectors, folds, hats, shuffled.astype(np.float64))
-            null += [auc(permuted[:, i], shuffled[:, i] == 1) for i in range(count)]
-    low, high = auc_interval(scores, groups == 1, bursts)
+            null += [auc(column, own == 1) for column, own in zip(permuted.T, shuffled.T, strict=True)]
+            if not placed:
+                placed = [auc_spread(*pair, bursts) for pair in zip(permuted.T, shuffled.T == 1, strict=True)]
+    placed_spread = max(float(np.sqrt(np.mean(np.square(placed)))), np.finfo(np.float64).tiny)
+    widening = max(1.0, float(np.std(null)) / placed_spread)
+    low, high = auc_interval(scores, groups == 1, bursts, widening=widening)
     null_low, null_high = np.quantile(null, [0.025, 0.975])
     p_value = permutation.p_value(value, np.array(null))
     return ProbeTest(value, low, high, p_value, float(null_low), float(null_high), scores)
 
 
 def auc_interval(
-    scores: Float64, positive: npt.NDArray[np.bool_], bursts: Int64, level: float = 0.95
+    scores: Float64, positive: npt.NDArray[np.bool_], bursts: Int64, level: float = 0.95, *, widening: float = 1.0
 ) -> tuple[float, float]:
-    """Interval of an AUC from the placements of the rows, summed within bursts.
+    """Interval of an AUC of given scores: normal on the logit scale, so that it stays in (0, 1).
 
-    A = mean of placements; Var = Σ_b (Σ_{i∈b} (V_i − A)/n_i)², n_i the size of the row's own sample; normal on the
-    logit scale, so that it stays in (0, 1). At an AUC of exactly 0 or 1 the other bound is that of the rule of three.
+    At an AUC of exactly 0 or 1 the other bound is that of the rule of three.
+
+    Parameters
+    ----------
+    widening : float, ≥ 1
+        Times the standard error of the placements.
+
+    Source: DeLong et al. (1988), Obuchowski (1997).
+    """
+    value = auc(scores, positive)
+    if value in (0.0, 1.0):
+        slack = 3.0 / min(int(positive.sum()), int((~positive).sum()))
+        return (max(0.0, 1 - slack), 1.0) if value else (0.0, min(1.0, slack))
+    spread = widening * auc_spread(scores, positive, bursts)
+    logit, half = np.log(value / (1 - value)), normal_quantile(level) * spread / (value * (1 - value))
+    return float(1 / (1 + np.exp(-(logit - half)))), float(1 / (1 + np.exp(-(logit + half))))
+
+
+def auc_spread(scores: Float64, positive: npt.NDArray[np.bool_], bursts: Int64) -> float:
+    """Standard error of an AUC of given scores, from the placements of the rows, summed within bursts.
+
+    A = mean of placements; Var = Σ_b (Σ_{i∈b} (V_i − A)/n_i)², n_i the size of the row's own sample.
 
     Source: DeLong et al. (1988), Obuchowski (1997).
     """
     n, m = int(positive.sum()), int((~positive).sum())
     value = auc(scores, positive)
-    if value in (0.0, 1.0):
-        slack = 3.0 / min(n, m)
-        return (max(0.0, 1 - slack), 1.0) if value else (0.0, min(1.0, slack))
     everywhere, within = rankdata(scores), np.empty(len(scores))
     within[positive], within[~positive] = rankdata(scores[positive]), rankdata(scores[~positive])
     placement = everywhere - within
     influence = np.where(positive, (placement / m - value) / n, (1 - placement / n - value) / m)
     _, place = np.unique(bursts, return_inverse=True)
-    spread = float(np.sqrt((np.bincount(place, weights=influence) ** 2).sum()))
-    logit, scale = np.log(value / (1 - value)), spread / (value * (1 - value))
-    z = normal_quantile(level)
-    return float(1 / (1 + np.exp(-(logit - z * scale)))), float(1 / (1 + np.exp(-(logit + z * scale))))
+    return float(np.sqrt((np.bincount(place, weights=influence) ** 2).sum()))
+
+
+def _shuffles(piece: Int64, group: Int64, n_permutations: int, rng: np.random.Generator) -> Iterator[Int64]:
+    """Permuted groups of the rows, (n, B), some permutations at a time."""
+    for start in range(0, n_permutations, permutation.CHUNK):
+        count = min(permutation.CHUNK, n_permutations - start)
+        yield permutation.permuted_groups(group, count, rng)[:, piece].T
 
 
 def _hats(vectors: Float64, folds: Int64) -> list[tuple[Float64, tuple[Float64, bool]]]:

@@ -8,10 +8,10 @@ from scipy.stats import bootstrap as scipy_bootstrap
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import Ridge
 from sklearn.metrics import pairwise_distances, roc_auc_score
-from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.metrics.pairwise import polynomial_kernel, rbf_kernel
 from sklearn.neighbors import NearestNeighbors
 
-from audit.maths import coverage, discrepancy, probes, separability
+from audit.maths import coverage, discrepancy, kernels, probes, separability
 from audit.maths.intervals import bootstrap, wilson
 from audit.maths.neighbours import nearest
 
@@ -56,6 +56,29 @@ def test_mmd_agrees_with_the_triple_loop_definition():
     expected = (kxx.sum() - 12) / (12 * 11) + (kyy.sum() - 9) / (9 * 8) - 2 * kxy.mean()
     kernel = rbf_kernel(np.concatenate([x, y]))
     assert discrepancy.mmd(kernel, np.repeat([0, 1], [12, 9])) == pytest.approx(expected, abs=1e-12)
+
+
+def unit(x):
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def test_kid_agrees_with_its_paper_on_features_of_mean_square_one():
+    """KID as published takes features as they are, with gamma = 1/d: here the unit vectors times the root of d."""
+    x, y = unit(rng().normal(size=(40, 8))), unit(0.5 + rng().normal(size=(30, 8)))
+    kxx, kyy, kxy = (polynomial_kernel(np.sqrt(8) * a, np.sqrt(8) * b, degree=3) for a, b in ((x, x), (y, y), (x, y)))
+    expected = (kxx.sum() - np.trace(kxx)) / (40 * 39) + (kyy.sum() - np.trace(kyy)) / (30 * 29) - 2 * kxy.mean()
+    both = np.concatenate([x, y])
+    kernel = kernels.burst_kernel(kernels.kid_kernel(both, both), np.arange(70))
+    assert kernels.distance(kernel, np.repeat([0, 1], [40, 30])) == pytest.approx(expected, abs=1e-10)
+
+
+def test_cmmd_agrees_with_scikit_learns_gaussian_kernel():
+    x, y = unit(rng().normal(size=(20, 6))), unit(1 + rng().normal(size=(25, 6)))
+    kxx, kyy, kxy = (1000 * rbf_kernel(a, b, gamma=1 / 200) for a, b in ((x, x), (y, y), (x, y)))
+    expected = (kxx.sum() - np.trace(kxx)) / (20 * 19) + (kyy.sum() - np.trace(kyy)) / (25 * 24) - 2 * kxy.mean()
+    both = np.concatenate([x, y])
+    kernel = kernels.burst_kernel(kernels.cmmd_kernel(both, both), np.arange(45))
+    assert kernels.distance(kernel, np.repeat([0, 1], [20, 25])) == pytest.approx(expected, abs=1e-9)
 
 
 def test_support_agrees_with_plain_loops():

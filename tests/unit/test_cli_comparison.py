@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from api.cli.comparison import NO_P_VALUE, comparison_json
+from audit.analyses import coverage
+from tests.views import make_view
 
 RESULTS = {
     "visual_dna": {
@@ -16,6 +20,16 @@ RESULTS = {
     },
     "two_sample": {"auc": 0.9, "auc_low": 0.85, "auc_high": 0.94, "p_value": 0.001, "mmd": 0.2},
     "frechet": {"value": 0.2, "low": 0.18, "high": 0.22, "null_low": 0.01, "null_high": 0.03},
+    "kernel_distances": {
+        "kid": {"value": 0.1, "low": 0.09, "high": 0.12, "null_low": -0.01, "null_high": 0.01, "p_value": 0.001},
+        "cmmd": {"value": 2.0, "low": 1.5, "high": 2.5, "null_low": -0.1, "null_high": 0.1, "p_value": 0.002},
+    },
+    "coverage": {
+        "shares": [
+            {"name": "coverage", "direction": "candidate against reference", "value": 0.8, "null_low": 0.9},
+            {"name": "coverage", "direction": "reference against candidate", "value": 0.7, "null_low": 0.92},
+        ]
+    },
 }
 
 
@@ -42,5 +56,31 @@ def test_numbers_of_an_analysis_that_failed_are_null() -> None:
     value = comparison_json({})
     assert value["dna"]["distance"] is None
     assert value["dna"]["layers"] == {}
-    assert value["two_sample"] == {"auc": None, "auc_low": None, "auc_high": None, "p_value": None}
-    assert set(value["frechet"].values()) == {None}
+    for name in ("two_sample", "frechet", "kid", "cmmd"):
+        assert set(value[name].values()) == {None}
+    assert value["coverage"]["precision"]["value"] is None
+    assert value["coverage"]["reverse"]["recall"]["null_high"] is None
+
+
+def test_kernel_distances_come_with_interval_null_band_and_p_value() -> None:
+    value = comparison_json(RESULTS)
+    assert value["kid"] == RESULTS["kernel_distances"]["kid"]
+    assert value["cmmd"] == RESULTS["kernel_distances"]["cmmd"]
+
+
+def test_distances_that_there_were_too_few_images_for_are_null() -> None:
+    value = comparison_json({"kernel_distances": {"kid": None, "cmmd": None}})
+    assert set(value["kid"].values()) == {None}
+
+
+def test_coverage_is_given_both_ways() -> None:
+    found = comparison_json(RESULTS)["coverage"]
+    assert (found["coverage"]["value"], found["coverage"]["null_low"]) == (0.8, 0.9)
+    assert found["reverse"]["coverage"]["value"] == 0.7
+
+
+def test_the_direction_of_coverage_is_called_as_its_analysis_calls_it() -> None:
+    views = make_view(0), make_view(1, name="candidate")
+    result = coverage.compute(views, coverage.ANALYSIS.config(n_draws=5), np.random.default_rng(0)).result
+    value = comparison_json({"coverage": result.model_dump(mode="json")})["coverage"]
+    assert None not in {value["precision"]["value"], value["reverse"]["precision"]["value"]}

@@ -9,6 +9,7 @@ from audit.maths import mixture, pairs, permutation
 from audit.maths.discrepancy import extrapolated, mmd_test
 from audit.maths.discrepancy import frechet as frechet_distance
 from audit.maths.rows import arrange, bursts, sample_bursts
+from audit.maths.separability import auc_interval, probe_test
 from tests.views import make_view, shuffled, taken, view_of
 
 RNG = np.random.default_rng
@@ -67,6 +68,19 @@ def test_mmd_that_moves_bursts_does_not_reject_repeated_images():
     assert single <= 0.01 < whole
 
 
+def test_the_interval_of_an_auc_allows_for_the_probe_being_learnt_from_the_same_images():
+    """Of 80 samples of one kind, the interval holds one half about as often as it says; placements alone do not."""
+    held, placed = [], []
+    groups, rows = np.repeat([0, 1], 40), np.arange(80)
+    for seed in range(80):
+        rng = RNG(seed)
+        test = probe_test(rng.normal(size=(80, 30)), groups, rows, rng.permutation(80) % 5, rng, n_permutations=99)
+        low, high = auc_interval(test.scores, groups == 1, rows)
+        held.append(test.low <= 0.5 <= test.high)
+        placed.append(low <= 0.5 <= high)
+    assert np.mean(placed) < 0.9 <= np.mean(held)
+
+
 def test_other_extractors_are_refused():
     left, right = alike()
     object.__setattr__(right.embeddings, "extractor_fingerprint", "0" * 64)
@@ -95,6 +109,34 @@ def test_frechet_of_moved_datasets_lies_above_its_null_band():
     result = run(frechet, views).result
     assert result.value > 2 * result.null_high
     assert frechet.section(result).findings
+
+
+def gaussian_views(n, shift):
+    """Two datasets on a small cap of the sphere, where the Gaussians are as good as drawn, and their true distance."""
+    scale = 0.02
+    views = []
+    for seed, move in ((0, 0.0), (1, shift)):
+        vectors = scale * RNG(seed).normal(size=(n, 40)) + np.eye(40)[0]
+        vectors[:, 1] += scale * move
+        views.append(view_of(vectors, name=f"cap {seed}"))
+    return views, (scale * shift) ** 2
+
+
+def test_the_limit_of_the_distance_is_right_with_few_images_of_many_dimensions():
+    views, truth = gaussian_views(80, 3.0)
+    result = run(frechet, views).result
+    assert result.n_dimensions == 13
+    assert result.value > 1.15 * truth
+    assert result.infinite_low <= truth <= result.infinite_high
+    assert result.infinite == pytest.approx(truth, rel=0.15)
+    assert abs(result.null_infinite) < 0.1 * truth
+
+
+def test_the_limit_is_shown_with_its_interval_and_its_directions():
+    result = run(frechet, moved()).result
+    metric = next(b for b in frechet.section(result).blocks if b.kind == "metric").metric
+    assert (metric.value, metric.low, metric.high) == (result.infinite, result.infinite_low, result.infinite_high)
+    assert f"in {result.n_dimensions} directions" in metric.note
 
 
 def test_half_of_a_dataset_is_not_covered_by_a_candidate_without_one_class():

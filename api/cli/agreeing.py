@@ -1,0 +1,127 @@
+"""``assay extractors agree``: whether two extractors see the pictures of a dataset alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from api.cli.exits import CommandError, Exit
+from api.cli.opening import opened, say
+from api.cli.running import GroupFrom, ImagesRoot, KindOption, Quiet, Seed, follow
+
+if TYPE_CHECKING:
+    from audit.agreement import Agreement, Translated
+    from audit.model import DatasetView
+    from workers.service import Service
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
+
+N_NEIGHBOURS = 20
+
+
+def agree(  # noqa: PLR0913, PLR0917 - options of a command
+    first: Annotated[str, typer.Argument(metavar="A", help="Name of an extractor.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Name of another.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Folder, archive, manifest, Parquet or COCO file.")],
+    images: Annotated[int, typer.Option(min=40, max=5000, help="Most pictures to compare on.")] = 2000,
+    kind: KindOption = "auto",
+    images_root: ImagesRoot = None,
+    group_from: GroupFrom = "auto",
+    seed: Seed = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare two extractors on the same pictures: do they see alike, and can one stand in for the other?
+
+    What either of them has embedded before is not embedded again.
+    """
+    import numpy as np
+
+    from audit.agreement import agree as compared
+    from audit.extractors import resolve_spec
+    from storage.sources import SourceSpec
+
+    if first == second:
+        raise CommandError(Exit.USAGE, f"{first} is both A and B; give the names of two extractors.")
+    for name in (first, second):
+        resolve_spec(name)
+    where = {"kind": kind, "images_root": images_root, "group_from": group_from}
+    spec = SourceSpec.model_validate({"uri": source, "label_from": "none", "split_from": "none", **where})
+    with opened() as service:
+        dataset = service.submit_dataset(spec)
+        views = [embedded(service, dataset.id, name, images, quiet=quiet) for name in (first, second)]
+    _tell(compared(views, np.random.default_rng(seed or 0)), as_json=as_json)
+
+
+def embedded(service: Service, dataset_id: str, extractor: str, n_images: int, *, quiet: bool) -> DatasetView:
+    """At most n images of a dataset under an extractor, by an audit that asks nothing and is not kept.
+
+    Those with the smallest content hashes are taken: a random choice that names and order have no part in.
+    """
+    from audit.analyses.base import analyses
+    from storage.records import AuditRequest
+
+    request = AuditRequest(extractor=extractor, skip=tuple(one.name for one in analyses(datasets=1)))
+    submitted = service.submit_audit([dataset_id], request)
+    try:
+        ended = follow(service, submitted, quiet=quiet)
+        return _view(service, ended.id, extractor, n_images)
+    finally:
+        service.delete_audit(submitted.id)
+
+
+def _view(service: Service, audit_id: str, extractor: str, n_images: int) -> DatasetView:
+    import numpy as np
+    import pyarrow.compute as pc
+
+    from audit.extractors import resolve_spec
+    from audit.maths.neighbours import nearest
+    from audit.model import OK, DatasetView, Embeddings
+
+    images, embeddings = service.table(audit_id, "images"), service.table(audit_id, "embeddings")
+    usable = images.filter(pc.equal(images.column("status"), OK))
+    keys = zip(usable.column("content_hash").to_pylist(), usable.column("image_id").to_pylist(), strict=True)
+    ids = sorted(image for _, image in sorted(keys)[:n_images])
+    usable = usable.take(pc.index_in(_array(ids), value_set=usable.column("image_id").combine_chunks()))
+    chosen = embeddings.take(pc.index_in(_array(ids), value_set=embeddings.column("image_id").combine_chunks()))
+    flat = chosen.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    vectors = np.ascontiguousarray(flat.reshape(len(ids), -1), dtype=np.float32)
+    return DatasetView(
+        name=extractor,
+        fingerprint="",
+        images=usable,
+        excluded=images.slice(0, 0),
+        embeddings=Embeddings(vectors, extractor, resolve_spec(extractor).fingerprint),
+        neighbours=nearest(vectors, min(N_NEIGHBOURS, max(len(ids) - 1, 0)), threads=1),
+    )
+
+
+def _array(ids: list[str]) -> object:
+    import pyarrow as pa
+
+    return pa.array(ids, pa.string())
+
+
+def _tell(found: Agreement, *, as_json: bool) -> None:
+    if as_json:
+        from api.cli.results import write_json
+
+        write_json(found.model_dump(mode="json") | {"sentence": found.sentence})
+        return
+    interval = f"95 % interval {found.cka_low:.2f} to {found.cka_high:.2f}"
+    say(f"{found.sentence}\n")
+    say(f"CKA    {found.cka:.2f} ({interval}); 0 is unrelated, 1 the same")
+    say(f"SVCCA  {found.svcca:.2f}, where {found.svcca_chance:.2f} is chance with {found.n_images:,} pictures")
+    for one in found.translations:
+        say(_translation(one))
+
+
+def _translation(one: Translated) -> str:
+    can = "can" if one.is_usable else "cannot"
+    cosine = f"{one.cosine:.2f} ({one.cosine_low:.2f} to {one.cosine_high:.2f})"
+    shared = f"{one.shared:.0%} ({one.shared_low:.0%} to {one.shared_high:.0%})"
+    return (
+        f"{one.source} into {one.target}: {can} be translated. On pictures it was not learnt from, the cosine to the "
+        f"truth is {cosine}, and {shared} of the 10 nearest pictures are kept (chance {one.chance:.1%})."
+    )
