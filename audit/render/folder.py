@@ -75,13 +75,18 @@ TABLES: Mapping[str, TableFile] = {
         ("balance",),
     ),
     "settings": TableFile(
-        "How often each class is seen in each circumstance that the metadata names.",
+        "How often each class is seen in each setting, and whether that is common or uncommon.",
         ("class", "attribute", "value", "n", "p", "low", "high", "p_max_t", "verdict"),
         ("settings",),
     ),
     "splits": TableFile(
         "Every labelled picture with how usual its circumstances are for its class.",
         ("image_id", "path", "state", "n_uncommon"),
+        ("settings",),
+    ),
+    "contexts": TableFile(
+        "Every labelled picture with the group of pictures whose surroundings look like its own.",
+        ("image_id", "path", "context"),
         ("settings",),
     ),
     "class_shares": TableFile(
