@@ -14,6 +14,9 @@ from scipy import sparse, stats
 
 Floats = npt.NDArray[np.float64]
 
+_LEAST = 1e-9
+"""A Beta distribution needs parameters above 0: where every image has the value there is nothing on the other side."""
+
 
 @dataclass(frozen=True)
 class Association:
@@ -47,6 +50,21 @@ def burst_weights(codes: npt.NDArray[np.integer], bursts: npt.NDArray[np.integer
     size = np.bincount(bursts)
     share = 1.0 / size[bursts]
     return sparse.csr_array((share, (bursts, codes)), shape=(len(size), n_values))
+
+
+def burst_shares(members: npt.NDArray[np.bool_], bursts: npt.NDArray[np.integer]) -> sparse.csr_array:
+    """Share of each burst that has each value, where an image may have several: sparse (n_bursts, n_values).
+
+    Parameters
+    ----------
+    members : bool (n, n_values)
+        Whether each image has each value.
+    bursts : integer (n,), in [0, n_bursts)
+        Burst of each image; every number occurs.
+    """
+    size = np.bincount(bursts)
+    rows, columns = np.nonzero(members)
+    return sparse.csr_array((1.0 / size[bursts[rows]], (bursts[rows], columns)), shape=(len(size), members.shape[1]))
 
 
 def associate(
@@ -83,7 +101,9 @@ def associate(
     return Association(counts, residuals, (1 + exceeded) / (1 + n_permutations))
 
 
-def conditional_share(counts: Floats, values: Floats, *, prior: float, level: float) -> tuple[Floats, Floats, Floats]:
+def conditional_share(
+    counts: Floats, values: Floats, *, prior: float, level: float, totals: Floats | None = None
+) -> tuple[Floats, Floats, Floats]:
     """P(value | class) with its credible bounds, each float64 (n_classes, n_values).
 
     ``(n_cs + m q_s) / (n_c + m)``, the mean of the posterior Beta(n_cs + m q_s, n_c - n_cs + m (1 - q_s)).
@@ -91,19 +111,21 @@ def conditional_share(counts: Floats, values: Floats, *, prior: float, level: fl
     Parameters
     ----------
     counts : float64 (n_classes, n_values)
-        Of one attribute: rows sum to the class totals.
+        Of one attribute.
     values : float64 (n_values,)
         q, the share of each value over all classes.
     prior : float
         m, the weight of q in images.
     level : float
         Of the central interval, e.g. 0.95.
+    totals : float64 (n_classes,)
+        Of each class; by default the sum of its row, which holds where an image has one value.
     """
-    total = counts.sum(axis=1, keepdims=True)
-    a = counts + prior * values[None, :]
-    b = total - counts + prior * (1 - values[None, :])
+    total = counts.sum(axis=1, keepdims=True) if totals is None else totals[:, None]
+    a = np.maximum(counts + prior * values[None, :], _LEAST)
+    b = np.maximum(total - counts + prior * (1 - values[None, :]), _LEAST)
     low, high = (stats.beta.ppf(q, a, b) for q in ((1 - level) / 2, (1 + level) / 2))
-    return a / (total + prior), np.asarray(low), np.asarray(high)
+    return a / (a + b), np.asarray(low), np.asarray(high)
 
 
 def _standardise(counts: Floats, expected: Floats, spread: Floats, usable: npt.NDArray[np.bool_]) -> Floats:

@@ -75,7 +75,7 @@ TABLES: Mapping[str, TableFile] = {
         ("balance",),
     ),
     "settings": TableFile(
-        "How often each class is seen in each circumstance that the metadata names.",
+        "How often each class is seen in each setting, and whether that is common or uncommon.",
         ("class", "attribute", "value", "n", "p", "low", "high", "p_max_t", "verdict"),
         ("settings",),
     ),
@@ -88,6 +88,11 @@ TABLES: Mapping[str, TableFile] = {
         "Accuracy by the number of pictures learned from, measured and fitted, to twice as many as there are.",
         ("n_images", "kind", "accuracy", "low", "high"),
         ("learning",),
+    ),
+    "contexts": TableFile(
+        "Every labelled picture with the group of pictures whose surroundings look like its own.",
+        ("image_id", "path", "context"),
+        ("settings",),
     ),
     "class_shares": TableFile(
         "Every class of two datasets with its share in each, those missing in the candidate first.",

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from scipy import sparse, stats
 
-from audit.analyses.settings import COMMON, UNCOMMON, UNDETERMINED, SettingsConfig, compute, section
+from audit.analyses.settings import compute, section
 from audit.maths.association import associate, burst_weights, conditional_share
 from audit.model import IMAGES_SCHEMA, DatasetView
 from audit.report import Severity
+from audit.settings.config import SettingsConfig
+from audit.settings.verdicts import COMMON, UNCOMMON, UNDETERMINED
+from tests.views import view_of
 
 
 def _view(labels: list[str | None], places: list[str | None], groups: list[str | None] | None = None) -> DatasetView:
@@ -162,3 +167,70 @@ def test_a_share_outside_the_interval_of_the_smoothed_one_is_shown_without_it() 
     metric = shown.findings[0].metric
     assert (metric.value, metric.low, metric.high) == (1.0, None, None)
     assert "smoothed share" in metric.note
+
+
+def _with_column(labels: list[str | None], values: object, kind: pa.DataType) -> DatasetView:
+    view = _view(labels, [None] * len(labels))
+    images = view.images.drop_columns(["meta.place"]).append_column("meta.ground", pa.array(values, kind))
+    return DatasetView("d", "f", images, view.excluded)
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.list_(pa.string())])
+def test_each_of_several_values_of_an_image_is_judged_by_itself(kind: pa.DataType) -> None:
+    cells = [["grass", "water"], ["grass"]] * 30 + [["grass"]] * 60
+    values = cells if pa.types.is_list(kind) else ["|".join(cell) for cell in cells]
+    config = SettingsConfig(multi_label=("ground",), n_permutations=99)
+    table = compute([_with_column(["a"] * 60 + ["b"] * 60, values, kind)], config, np.random.default_rng(0)).tables
+    rows = {(r["class"], r["value"]): r for r in table["settings"].to_pylist()}
+    assert (rows["a", "grass"]["n"], rows["a", "water"]["n"], rows["b", "water"]["n"]) == (60, 30, 0)
+    # Water: 30 of 120 in all, so (30 + 5 / 4) / 65 of a and (0 + 5 / 4) / 65 of b; grass is in every image.
+    assert rows["a", "water"]["p"] == pytest.approx((30 + 1.25) / 65)
+    assert rows["b", "water"]["p"] == pytest.approx(1.25 / 65)
+    assert rows["a", "grass"]["p"] == pytest.approx(1)
+    assert rows["b", "water"]["verdict"] == UNCOMMON
+
+
+def test_shares_are_of_the_images_whose_setting_is_known() -> None:
+    places = ["sea"] * 30 + ["road"] * 10 + [None] * 40 + ["sea", "road"] * 20
+    table = compute([_view(["a"] * 80 + ["b"] * 40, places)], SettingsConfig(), np.random.default_rng(0)).tables
+    rows = {(r["class"], r["value"]): r for r in table["settings"].to_pylist()}
+    assert rows["a", "sea"]["n_known"] == 40
+    assert rows["a", "sea"]["p"] == pytest.approx((30 + 5 * 50 / 80) / 45)
+    assert rows["a", "(missing)"]["verdict"] == UNDETERMINED
+    assert rows["a", "(missing)"]["p"] == pytest.approx((40 + 5 * 40 / 120) / 85)
+
+
+def test_your_own_table_replaces_the_estimate_where_it_speaks() -> None:
+    config = SettingsConfig(uncommon={"a": {"place": ("sea",)}})
+    view = _view(["a"] * 60 + ["b"] * 60, (["sea"] * 40 + ["road"] * 20) * 2)
+    computed = compute([view], config, np.random.default_rng(0))
+    verdicts = {(r["class"], r["value"]): r["verdict"] for r in computed.tables["settings"].to_pylist()}
+    assert verdicts == {("a", "sea"): UNCOMMON, ("a", "road"): COMMON, ("b", "sea"): COMMON, ("b", "road"): COMMON}
+    splits = computed.tables["splits"].to_pylist()
+    assert sum(row["state"] == UNCOMMON for row in splits) == 40
+    assert {row["uncommon"] for row in splits} == {"", "place = sea"}
+
+
+def test_an_image_of_which_nothing_is_known_is_neither_common_nor_uncommon() -> None:
+    view = _view(["a", "b"] * 40, ["x", "x", None, None] * 10 + ["y", "y", None, None] * 10)
+    states = compute([view], SettingsConfig(), np.random.default_rng(0)).tables["splits"]["state"].to_pylist()
+    assert states.count(UNDETERMINED) == 40
+
+
+def test_the_gallery_shows_usual_pictures_before_unusual_ones() -> None:
+    view = _view(["boat"] * 200 + ["car"] * 200, ["sea"] * 196 + ["road"] * 4 + ["road"] * 200)
+    gallery = compute([view], SettingsConfig(), np.random.default_rng(0)).result.galleries[0]
+    assert (gallery.label, gallery.n, gallery.n_uncommon) == ("boat", 200, 4)
+    assert {p.caption for p in gallery.common} == {"common: place = sea"}
+    assert [p.path for p in gallery.uncommon] == ["196.png", "197.png", "198.png", "199.png"]
+
+
+def test_copies_count_as_one_picture() -> None:
+    vectors = np.random.default_rng(2).normal(size=(80, 8))
+    vectors[1:11] = vectors[0]
+    view = view_of(vectors, labels=["a"] * 40 + ["b"] * 40)
+    images = view.images.append_column("meta.place", pa.array((["sea"] * 11 + ["road"] * 29) * 2))
+    rows = compute([dataclasses.replace(view, images=images)], SettingsConfig(), np.random.default_rng(0))
+    found = {(r["class"], r["value"]): r for r in rows.tables["settings"].to_pylist()}
+    assert (found["a", "sea"]["n"], found["a", "sea"]["n_bursts"]) == (11, pytest.approx(1))
+    assert (found["b", "sea"]["n"], found["b", "sea"]["n_bursts"]) == (11, pytest.approx(11))

@@ -1,0 +1,165 @@
+"""What the settings analysis found, small enough to be stored as JSON; the whole lists are its tables."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from audit.analyses.base import Result
+from audit.report import Picture
+from audit.settings.attributes import Source
+from audit.settings.config import SettingsConfig
+
+SETTINGS_SCHEMA = pa.schema(
+    [
+        ("class", pa.string()),
+        ("attribute", pa.string()),
+        ("value", pa.string()),
+        ("n", pa.int64()),
+        ("n_bursts", pa.float64()),
+        ("p", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("pmi", pa.float64()),
+        ("p_max_t", pa.float64()),
+        ("verdict", pa.string()),
+        ("n_known", pa.int64()),
+        ("pmi_low", pa.float64()),
+        ("pmi_high", pa.float64()),
+        ("source", pa.string()),
+    ]
+)
+"""Every class in every setting.
+
+n, n_known : images of the class in the setting, and of which the attribute is known at all
+n_bursts : as n, each burst counting 1 in all
+p, low, high : smoothed share of the known images with its credible bounds (null where they cannot be given)
+pmi : log2 of p over the overall share, with the values at both bounds
+source : where the setting is from: ``metadata``, ``text`` or ``context``
+"""
+
+SPLITS_SCHEMA = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("path", pa.string()),
+        ("state", pa.string()),
+        ("n_uncommon", pa.int32()),
+        ("uncommon", pa.string()),
+    ]
+)
+"""Every labelled image; ``uncommon`` names what is uncommon for its class. Columns of text settings follow."""
+
+CONTEXTS_SCHEMA = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("path", pa.string()),
+        ("context", pa.string()),
+        ("distance", pa.float64()),
+    ]
+)
+"""Every labelled image with the group of its surroundings (null if none) and the distance from the group's centre."""
+
+
+class About(Result):
+    """One setting that was looked at."""
+
+    name: str
+    source: Source
+    n_values: int
+    n_known: int
+    shared: float
+    """Adjusted mutual information of the setting and the class: 0 none, 1 one says the other."""
+    note: str = ""
+    """What a reader has to know about where it comes from."""
+
+
+class Tie(Result):
+    """A class that is shown in one setting far more often than the other classes are."""
+
+    label: str
+    attribute: str
+    source: Source
+    value: str
+    n: int
+    """Images of the class of which the setting is known."""
+    n_value: int
+    """Of these, images in the setting."""
+    smoothed: float
+    """Posterior mean of the share, with its credible interval."""
+    low: float
+    high: float
+    elsewhere: float
+    """Share of the images of all other classes that are in the setting."""
+    p_max_t: float
+    pictures: tuple[Picture, ...]
+    exceptions: tuple[Picture, ...]
+
+    @property
+    def share(self) -> float:
+        """Share of the images of the class that are in the setting."""
+        return self.n_value / self.n
+
+
+class ContextGroup(Result):
+    """Pictures whose surroundings look alike."""
+
+    name: str
+    n: int
+    classes: tuple[tuple[str, int, int], ...]
+    """Class, its images in the group, its images in all; the classes with most of their images here first."""
+    pictures: tuple[Picture, ...]
+
+
+class Contexts(Result):
+    """Whether groups of surroundings were found, and how sure they are."""
+
+    reason: str = ""
+    """Why there are none."""
+    stability: tuple[tuple[int, float], ...] = ()
+    """Numbers of groups tried, and the agreement between resamples."""
+    chosen: int = 0
+    agreement: float = 0.0
+    n_one_sided: int = 0
+    """Classes that lie almost wholly in one group."""
+    n_classes: int = 0
+    groups: tuple[ContextGroup, ...] = ()
+
+    @property
+    def follow_classes(self) -> bool:
+        """Whether most classes lie in one group each, so that the group may be the object itself."""
+        return 2 * self.n_one_sided >= max(self.n_classes, 1)
+
+
+class Gallery(Result):
+    """The pictures of a class in its most common and in its most uncommon settings."""
+
+    label: str
+    n: int
+    n_uncommon: int
+    common: tuple[Picture, ...]
+    uncommon: tuple[Picture, ...]
+
+
+TopRow = tuple[str, str, str, int, int, float, float | None, float | None, float]
+"""Class, attribute, value, n, n known of the class, share, low, high, p_max_t."""
+
+
+class SettingsResult(Result):
+    """What was found, small; the whole table is ``settings``."""
+
+    config: SettingsConfig
+    n: int
+    attributes: tuple[About, ...]
+    ignored: dict[str, str]
+    """Metadata columns that are no settings, with the reason."""
+    n_cells: int
+    n_uncommon_cells: int
+    n_uncommon_images: int
+    dominant: tuple[Tie, ...]
+    """Nearly always in the setting, which is hardly seen elsewhere."""
+    leaning: tuple[Tie, ...]
+    """Less than nearly always, but far more often than the others."""
+    uncommon: tuple[Picture, ...]
+    galleries: tuple[Gallery, ...]
+    contexts: Contexts
+    top: tuple[TopRow, ...]
+    """The strongest associations."""
