@@ -110,11 +110,14 @@ class Neurons:
     border : float16 (n, c)
         Mean over the places at the border of the picture, in the last layer that is a map of at least 4 x 4 places;
         (n, 0) if none is.
+    border_layer : str
+        The layer that ``border`` is of; "" if none is.
     """
 
     values: npt.NDArray[np.float16]
     layers: Mapping[str, slice]
     border: npt.NDArray[np.float16]
+    border_layer: str = ""
 
 
 @dataclass(frozen=True)

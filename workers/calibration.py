@@ -85,6 +85,6 @@ def _activations(
     """Positions and thinned layers of batch after batch."""
     loaded = runtime.extractor(extractor)
     decoded = runtime.decoders.run(SourceSpec.model_validate(dict(source)), locators, loaded.spec.input, batch=BATCH)
-    for batch, features in forwarded(decoded, loaded, runtime.forward, runtime.settings.threads):
+    for batch, features in forwarded(decoded, loaded.features, runtime.forward, runtime.settings.threads):
         if features is not None:
             yield batch.positions, thinned(features.layers, len(locators))

@@ -26,7 +26,7 @@ from workers.errors import FailedError, NotReadyError, UnknownIdError
 from workers.pictures import find_row
 from workers.planner import distinct_names
 from workers.progress import shown_status
-from workers.steps.embed import unit_vectors
+from workers.steps.measuring import unit_vectors
 from workers.steps.params import ReportParams
 from workers.steps.report import DATASET_TABLES
 from workers.steps.seal import INDEX

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from audit.analyses.base import Need
 from audit.dna import Dna
-from audit.model import IMAGES_SCHEMA, OK, DatasetView, Embeddings, Neighbours
+from audit.model import IMAGES_SCHEMA, OK, DatasetView, Embeddings, Neighbours, Neurons
 from storage.artefacts import Artefact
 from storage.parquet import map_table
 
@@ -49,6 +49,20 @@ def load_view(artefact: Artefact, name: str, needs: Collection[Need] = EVERYTHIN
         embeddings=embeddings,
         neighbours=neighbours,
         dna=dna,
+        neurons=load_neurons(artefact) if Need.NEURONS in needs else None,
+    )
+
+
+def load_neurons(artefact: Artefact) -> Neurons:
+    """What every neuron gave for each image."""
+    about = artefact.provenance
+    layers = about["extractor"]["layers"]
+    ends = np.cumsum([0, *(layer["n_neurons"] for layer in layers)]).tolist()
+    return Neurons(
+        values=mapped(artefact.file("neurons.npy")),
+        layers={layer["name"]: slice(*ends[i : i + 2]) for i, layer in enumerate(layers)},
+        border=mapped(artefact.file("border.npy")),
+        border_layer=about["border_layer"],
     )
 
 

@@ -9,10 +9,11 @@ Limits: sums stay exact up to 2**23 images and 2**41 positions even if every act
 its neuron's range (and far beyond for ordinary ones); a merge that could pass int64 is refused.
 """
 
-from audit.dna.counter import DnaCounter
+from audit.dna.counter import DnaCounter, NeuronsByImage
 from audit.dna.merging import check_comparable, merge
 from audit.dna.ranges import LayerRanges, NeuronRanges
-from audit.dna.state import DNA_SCHEMA, DNA_VERSION, N_BUCKETS, Dna
+from audit.dna.state import DNA_SCHEMA, DNA_VERSION, Dna
+from audit.maths.histograms import N_BUCKETS
 
 __all__ = [
     "DNA_SCHEMA",
@@ -22,6 +23,7 @@ __all__ = [
     "DnaCounter",
     "LayerRanges",
     "NeuronRanges",
+    "NeuronsByImage",
     "check_comparable",
     "merge",
 ]

@@ -11,11 +11,9 @@ import pyarrow as pa
 
 from audit.dna.ranges import LayerRanges, NeuronRanges
 from audit.errors import FingerprintMismatchError
-from audit.maths.histograms import N_BINS, N_COARSE, N_SPREAD, Ints
+from audit.maths.histograms import N_BINS, N_BUCKETS, N_COARSE, N_SPREAD, Ints
 
 DNA_VERSION = 1
-N_BUCKETS = 16
-"""Images are spread over this many buckets by a hash of their activations; buckets give intervals."""
 
 LISTS = {"counts": (N_BINS,), "tails": (2,), "spread": (N_SPREAD,), "buckets": (N_BUCKETS, N_COARSE)}
 NUMBERS = ("n_nan", "n_images", "mean_sum", "mean_square")

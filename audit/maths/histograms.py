@@ -1,8 +1,9 @@
-"""The counting kernel of Visual DNA: one pass over activations into integers that add up exactly.
+"""What Visual DNA counts: activations become integers that add up exactly, and a few numbers of each image.
 
 An activation x of a neuron with range [low, high) is placed at u = (x - low) · 126 / (high - low), in *bins*: 126
 uniform bins cover the range, one tail bin lies on either side. u is cut to 1/256 of a bin, so that everything after
-it is integer arithmetic: sums do not depend on batch size, order, sharding or threads.
+it is integer arithmetic: sums do not depend on batch size, order, sharding or threads. The pass itself is compiled:
+:mod:`audit.maths.counting`.
 
 Source: the state of Visual DNA after Ramtoula et al., "Visual DNA: Representing and Comparing Images using
 Distributions of Neuron Activations", CVPR 2023, with the sampling variance of docs/visual-dna.md added.
@@ -10,8 +11,8 @@ Distributions of Neuron Activations", CVPR 2023, with the sampling variance of d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,35 +34,38 @@ MEAN_UNIT = 64
 """One unit of a stored per-image mean is 1/64 of a bin."""
 MAX_POSITIONS = 2**15
 
+N_BUCKETS = 16
+"""Images are spread over this many buckets by a hash of their activations; buckets give intervals."""
+LEAST_GRID = 4
+"""A layer is a map when its places are a square of at least this many on a side."""
+
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Places = npt.NDArray[np.int32]
+Bits = npt.NDArray[np.bool_]
 
-_MISSING = N_BINS
-_COARSE_OF_BIN = np.append(np.searchsorted(SPREAD_EDGES, np.arange(N_BINS) - 1, side="right"), N_COARSE).astype(
-    np.int64
-)
-_CHUNK = 2**18
+COARSE_OF_BIN = np.searchsorted(SPREAD_EDGES, np.arange(N_BINS) - 1, side="right")
+"""Between which spread edges each bin lies, int64 (128,), in [0, 17)."""
 
 
-@dataclass(frozen=True)
-class LayerCounts:
-    """What one batch adds to the state of one layer of c neurons.
+class Sums(NamedTuple):
+    """The state of c neurons, int64, to which :func:`count` adds.
 
     Attributes
     ----------
-    counts : int64 (c, 128)
-    tails : int64 (c, 2)
+    counts : (c, 128)
+    tails : (c, 2)
         Summed distance of the tail positions from ``low`` and ``high``, in 1/256 bins, both >= 0.
-    n_nan : int64 (c,)
-    n_images : int64 (c,)
+    n_nan : (c,)
+    n_images : (c,)
         Images with at least one position that is a number.
-    spread : int64 (c, 16)
+    spread : (c, 16)
         Sum over images of F_i(e)², in 2**-30; F_i(e) is the share of the image's positions below edge e.
-    mean_sum, mean_square : int64 (c,)
+    mean_sum, mean_square : (c,)
         Sums over images of its mean and squared mean position, in 1/64 bins (and its square).
-    coarse : int64 (b, c, 17)
-        Positions of each image between neighbouring spread edges.
+    buckets : (c, B, 17)
+        Positions by bucket of their image, between neighbouring spread edges.
     """
 
     counts: Ints
@@ -71,113 +75,87 @@ class LayerCounts:
     spread: Ints
     mean_sum: Ints
     mean_square: Ints
-    coarse: Ints
+    buckets: Ints
 
 
-def count(values: Floats, low: Floats, high: Floats) -> LayerCounts:
-    """Count one batch of one layer.
+SHAPES = ((N_BINS,), (2,), (), (), (N_SPREAD,), (), (), (N_BUCKETS, N_COARSE))
+"""What one neuron has in each field of :class:`Sums`."""
+
+
+class ByImage(NamedTuple):
+    """What c neurons gave for each of b images, in parts of the neuron's range, cut to 130 ranges either side.
+
+    Attributes
+    ----------
+    mean : float32 (b, c)
+        Mean over the positions that are numbers; NaN where none is.
+    border : float32 (b, c), or (b, 0) where it was not asked for
+        The same over the outer ring of the grid.
+    top : float32 (b, c)
+        The largest position; NaN where there is none.
+    place : int32 (b, c)
+        Where it is, the first of equal ones; -1 where there is none.
+    """
+
+    mean: Floats
+    border: Floats
+    top: Floats
+    place: Places
+
+
+def count(values: Floats, ranges: tuple[Floats, Floats], buckets: Ints, ring: Bits, sums: Sums) -> ByImage:
+    """Add one batch of one layer to the state, and say what each image gave.
 
     Parameters
     ----------
     values : float32 (b, positions, c)
         NaN is counted apart; ±inf lands in the tails at the furthest distance.
-    low, high : float32 (c,), low < high
-
-    Returns
-    -------
-    LayerCounts
+    ranges : low and high, float32 (c,), low < high
+    buckets : int64 (b,)
+        The bucket of each image.
+    ring : bool (positions,)
+        Of which positions ``border`` is to be told: see :func:`border`; none for no border.
+    sums : Sums
+        Changed in place.
 
     Raises
     ------
     ValueError
         If the shapes do not fit, or there are more than 32 768 positions.
     """
-    b, positions, c = _shape(values, low)
-    chunk = max(1, _CHUNK // max(1, positions * c))
-    parts = [_count_chunk(values[i : i + chunk], low, high) for i in range(0, max(b, 1), chunk)]
-    return parts[0] if len(parts) == 1 else _added(parts)
+    from audit.maths import counting
+
+    low, high = ranges
+    _check(values, low, buckets, sums.buckets.shape[1])
+    with np.errstate(over="ignore"):
+        scale = np.float32(INNER_BINS * STEP) / (high - low)
+    return counting.count(values, np.stack([low, scale]), buckets, ring, sums)
 
 
-def _added(parts: list[LayerCounts]) -> LayerCounts:
-    names = [name for name in LayerCounts.__dataclass_fields__ if name != "coarse"]
-    fields: dict[str, Ints] = {name: np.sum([getattr(part, name) for part in parts], axis=0) for name in names}
-    return LayerCounts(**fields, coarse=np.concatenate([part.coarse for part in parts]))
+def is_map(n_positions: int) -> bool:
+    """Whether so many positions are a square grid of at least 4 x 4."""
+    side = math.isqrt(n_positions)
+    return side >= LEAST_GRID and side * side == n_positions
 
 
-def _shape(values: Floats, low: Floats) -> tuple[int, int, int]:
+def border(n_positions: int) -> Bits:
+    """Which positions of a map, row by row, lie on its outer ring, bool (positions,); none if it is no map."""
+    ring = np.zeros(n_positions, bool)
+    if is_map(n_positions):
+        grid = ring.reshape(math.isqrt(n_positions), -1)
+        grid[[0, -1]] = grid[:, [0, -1]] = True
+    return ring
+
+
+def _check(values: Floats, low: Floats, buckets: Ints, n_buckets: int) -> None:
     if values.ndim != 3 or values.shape[2] != len(low):
         raise ValueError(f"activations must be (images, positions, {len(low)}), got {values.shape}")
     if values.shape[1] > MAX_POSITIONS:
         raise ValueError(f"at most {MAX_POSITIONS} positions per image can be counted exactly, got {values.shape[1]}")
-    b, positions, c = values.shape
-    return b, positions, c
-
-
-def _count_chunk(values: Floats, low: Floats, high: Floats) -> LayerCounts:
-    b, _, c = values.shape
-    steps, missing = quantise(values, low, high)
-    bins = np.clip((steps >> 8) + 1, 0, N_BINS - 1)
-    if missing is not None:
-        bins[missing] = _MISSING
-    channel = np.arange(c, dtype=np.int64)
-    counts = np.bincount((bins + channel * (N_BINS + 1)).ravel(), minlength=c * (N_BINS + 1)).reshape(c, -1)
-    place = np.arange(b * c, dtype=np.int64).reshape(b, 1, c) * (N_COARSE + 1)
-    coarse = np.bincount((_COARSE_OF_BIN[bins] + place).ravel(), minlength=b * c * (N_COARSE + 1))
-    coarse = coarse.reshape(b, c, N_COARSE + 1)[:, :, :N_COARSE]
-    n_valid = coarse.sum(axis=2)
-    means = _means(steps, n_valid)
-    return LayerCounts(
-        counts=counts[:, :N_BINS],
-        tails=_tails(steps),
-        n_nan=counts[:, _MISSING],
-        n_images=(n_valid > 0).sum(axis=0),
-        spread=_squares(coarse, n_valid),
-        mean_sum=means.sum(axis=0),
-        mean_square=(means * means).sum(axis=0),
-        coarse=coarse,
-    )
-
-
-def quantise(values: Floats, low: Floats, high: Floats) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_] | None]:
-    """Cut activations to 1/256 of a bin, float32 arithmetic throughout.
-
-    Returns
-    -------
-    steps : int32, shape of ``values``, in [-2**22, 2**22]
-        floor(256 u) for u = (x - low) · (126 / (high - low)); 0 where NaN.
-    missing : bool, shape of ``values``, or None
-        Where the activation is NaN; None if nowhere.
-    """
-    scale = np.float32(INNER_BINS * STEP) / (high - low)
-    with np.errstate(over="ignore"):
-        u = (values - low) * scale
-    np.clip(u, np.float32(-REACH * STEP), np.float32(REACH * STEP), out=u)
-    np.floor(u, out=u)
-    missing = np.isnan(u)
-    if not missing.any():
-        return u.astype(np.int32), None
-    u[missing] = 0
-    return u.astype(np.int32), missing
-
-
-def _tails(steps: npt.NDArray[np.int32]) -> Ints:
-    below = np.minimum(steps, 0).sum(axis=(0, 1), dtype=np.int64)
-    above = np.maximum(steps - INNER_BINS * STEP, 0).sum(axis=(0, 1), dtype=np.int64)
-    return np.stack([-below, above], axis=1)
-
-
-def _means(steps: npt.NDArray[np.int32], n_valid: Ints) -> Ints:
-    """Mean position of each image, int64 (b, c), in 1/64 bins; 0 where the image has none."""
-    total = steps.sum(axis=1, dtype=np.int64)
-    means: Ints = (total * MEAN_UNIT) // np.maximum(n_valid * STEP, 1)
-    return means
-
-
-def _squares(coarse: Ints, n_valid: Ints) -> Ints:
-    below = np.cumsum(coarse[:, :, :N_SPREAD], axis=2)
-    share = below / np.maximum(n_valid, 1)[:, :, None]
-    squares: Ints = np.rint(share * share * SPREAD_UNIT).astype(np.int64).sum(axis=0)
-    return squares
+    if len(buckets) != len(values):
+        raise ValueError(f"layers of one batch hold {len(buckets)} and {len(values)} images")
+    if len(buckets) and not 0 <= buckets.min() <= buckets.max() < n_buckets:
+        raise ValueError(f"buckets must be in [0, {n_buckets}), got {buckets.min()} to {buckets.max()}")
 
 
 def cumulative(counts: npt.NDArray[Any]) -> Doubles:

@@ -105,9 +105,9 @@ def _forward_only(spec: SourceSpec, extractor: str, home: Path) -> float:
     finally:
         pool.close()
     with ThreadPoolExecutor(settings.threads) as threads:
-        list(forwarded(kept[:4], model, threads, 4))
+        list(forwarded(kept[:4], model.features, threads, 4))
         started = time.perf_counter()
-        n = sum(len(batch.positions) for batch, _ in forwarded(kept, model, threads, 2 * settings.threads))
+        n = sum(len(batch.positions) for batch, _ in forwarded(kept, model.features, threads, 2 * settings.threads))
         return n / (time.perf_counter() - started)
 
 

@@ -21,7 +21,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import pipeline_pictures as pipeline
 
-from audit.analyses.base import analyses
+from audit.analyses.base import Need, analyses
+from audit.dna import DnaCounter
+from audit.extractors import load_extractor
+from audit.maths.histograms import INNER_BINS, MEAN_UNIT
+from audit.pictures.process import process
+from storage.artefacts import Artefacts
+from storage.blobs import open_blobs
 from storage.records import Audit, AuditRequest, Status
 from storage.settings import Settings
 from storage.sources import SourceSpec
@@ -29,6 +35,7 @@ from storage.sources.state import LATELY_S
 from workers.errors import FailedError, InUseError, NotReadyError, UnknownIdError
 from workers.runtime import STEPS
 from workers.service import Service
+from workers.views import load_view
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
 N = 120
@@ -89,6 +96,26 @@ def test_embeddings_are_unit_vectors_of_every_usable_picture(service: Service, d
     vectors = np.stack(table["embedding"].to_numpy())
     assert len(vectors) == N
     assert np.allclose(np.linalg.norm(vectors.astype(np.float64), axis=1), 1.0, atol=1e-6)
+
+
+def test_neurons_by_image_are_those_of_each_picture_and_add_up_to_the_dna(
+    service: Service, pictures: Path, done: Audit
+) -> None:
+    (root,) = (service.settings.home / "blobs" / "artefacts" / "embedding_set").iterdir()
+    artefacts = Artefacts(open_blobs(service.settings.blobs), service.settings.scratch)
+    view = load_view(artefacts.open("embedding_set", root.name), "set", {Need.NEURONS, Need.DNA})
+    assert view.neurons is not None
+    assert view.dna is not None
+    extractor = load_extractor("bundled")
+    data = (pictures / view.column("path")[7]).read_bytes()
+    pixels = process(data, extractor.spec.input, max_pixels=10**6).pixels
+    assert pixels is not None
+    expected = DnaCounter(extractor.ranges).add(extractor.features(pixels[None]).layers)
+    np.testing.assert_allclose(view.neurons.values[7], expected.values[0], atol=0.01)
+    np.testing.assert_allclose(view.neurons.border[7], expected.border[0], atol=0.01)
+    assert (view.neurons.layers["last"].stop, view.neurons.border_layer) == (view.dna.ranges.n_neurons, "last")
+    means = view.dna.mean_sum / view.dna.n_images / (MEAN_UNIT * INNER_BINS)
+    np.testing.assert_allclose(view.neurons.values.mean(axis=0, dtype=np.float64), means, atol=1e-3)
 
 
 def test_the_zip_holds_the_report_and_its_tables(service: Service, done: Audit) -> None:

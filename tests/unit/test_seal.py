@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from audit.duplicates.looks import read_looks
 from storage.parquet import map_table
-from workers.steps.seal import canonical, joined, write_usable
+from workers.steps.seal import canonical, joined, write_rows, write_usable
 
 NAMES = [b"c", b"a", b"bad", b"b"]
 STATUS = ["ok", "ok", "quarantined", "ok"]
@@ -83,3 +84,22 @@ def test_what_scanning_noted_of_a_picture_survives_embedding(tmp_path: Path) -> 
     }
     shard = pa.Table.from_pylist([filled], SHARD_SCHEMA)
     assert joined(scan, [shard]).column("detail").to_pylist() == ["wrong_extension"]
+
+
+def test_rows_of_blocks_are_written_where_they_belong(tmp_path: Path) -> None:
+    blocks = [np.float16([[1, 10], [2, 20]]), np.float16([[3, np.nan]])]
+    written = write_rows(tmp_path / "neurons.npy", np.array([2, 0, 1]), blocks[0][:0], blocks)
+    np.testing.assert_array_equal(written, np.float16([[2, 20], [3, np.nan], [1, 10]]))
+    assert written.dtype == np.float16
+
+
+def test_rows_that_are_missing_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="hold 1 rows of border for 2 usable pictures"):
+        write_rows(tmp_path / "border.npy", np.array([0, 1]), np.zeros((0, 3), np.float16), [np.zeros((1, 3))])
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
+def test_no_rows_or_no_columns_are_written_too(tmp_path: Path, shape: tuple[int, int]) -> None:
+    like = np.zeros((0, shape[1]), np.float16)
+    write_rows(tmp_path / "border.npy", np.arange(shape[0]), like, [np.zeros(shape, np.float16)])
+    assert np.load(tmp_path / "border.npy").shape == shape

@@ -1,4 +1,4 @@
-"""Embed: the pictures of one shard, each decoded once, become statistics, hashes, vectors and DNA counts.
+"""Embed: the pictures of one shard, each decoded once, become statistics, hashes, vectors, DNA and neurons by image.
 
 Pictures that decode are forwarded in batches of exactly 32 in row order (the last of a shard may be smaller), each
 batch on one thread, several at once. So the bytes of a shard depend on its pictures and the extractor alone.
@@ -7,25 +7,24 @@ batch on one thread, several at once. So the bytes of a shard depend on its pict
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from audit.dna import DnaCounter
 from audit.errors import FingerprintMismatchError
-from audit.extractors.base import Extractor, Features
 from audit.model import OK, QUARANTINED
 from audit.pictures.statistics import PICTURE_SCHEMA
 from storage.parquet import vectors_array, write_table
 from storage.records import Outcome
 from storage.sources import SourceSpec
 from workers.context import StepContext
+from workers.steps.measuring import Measure, Measured
 from workers.steps.params import EmbedParams
 
 if TYPE_CHECKING:
@@ -47,6 +46,9 @@ SHARD_SCHEMA = pa.schema(
 serves every dataset in which the same pictures follow each other, whatever they are called there."""
 
 Float32 = npt.NDArray[np.float32]
+Float16 = npt.NDArray[np.float16]
+Pixels = npt.NDArray[np.uint8]
+T = TypeVar("T")
 
 
 @dataclass
@@ -56,10 +58,13 @@ class Shard:
     rows: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     failed: dict[int, tuple[str, str]] = field(default_factory=dict)
     vectors: dict[int, Float32] = field(default_factory=dict)
+    neurons: dict[int, Float16] = field(default_factory=dict)
+    border: dict[int, Float16] = field(default_factory=dict)
+    border_layer: str = ""
 
 
 def run(context: StepContext) -> Outcome:
-    """Embed a shard into the artefact ``shard``: ``rows.parquet``, ``vectors.parquet``, ``dna.parquet``."""
+    """Embed a shard into the artefact ``shard``: rows, vectors, DNA and neurons of its pictures."""
     params = EmbedParams.model_validate(context.step.params)
     runtime = context.runtime
     outcome = Outcome(artefact_kind="shard", artefact=params.shard.fingerprint)
@@ -71,93 +76,74 @@ def run(context: StepContext) -> Outcome:
         raise FingerprintMismatchError(
             "the extractor at submission and here", params.extractor_fingerprint, extractor.spec.fingerprint
         )
-    counter = DnaCounter(extractor.ranges, params.extractor_fingerprint)
-    shard = _fill(context, params, images.column("locator").to_pylist(), counter)
+    measure = Measure(extractor)
+    shard = _fill(context, params, images.column("locator").to_pylist(), measure)
     with runtime.artefacts.workspace() as folder:
         empty = np.zeros((0, extractor.spec.dimension), runtime.settings.vector_dtype)
         files = _write(folder, shard, images.column("content_hash").to_pylist(), empty)
-        files["dna.parquet"] = write_table(counter.dna().to_table(), folder / "dna.parquet")
+        files["dna.parquet"] = write_table(measure.dna().to_table(), folder / "dna.parquet")
+        files |= _write_neurons(folder, shard, extractor.ranges.n_neurons)
         made_of = {"extractor": params.extractor_fingerprint, "n_pictures": images.num_rows}
-        runtime.artefacts.commit("shard", params.shard.fingerprint, files, made_of)
+        about = made_of | {"border_layer": shard.border_layer}
+        runtime.artefacts.commit("shard", params.shard.fingerprint, files, about)
     return outcome
 
 
-def _fill(context: StepContext, params: EmbedParams, locators: Sequence[str], counter: DnaCounter) -> Shard:
-    """Decode, forward and count every picture of the shard."""
+def _fill(context: StepContext, params: EmbedParams, locators: Sequence[str], measure: Measure) -> Shard:
+    """Decode and measure every picture of the shard."""
     shard = Shard()
     runtime = context.runtime
-    extractor = runtime.extractor(params.extractor)
     source = SourceSpec.model_validate(params.source)
-    decoded = runtime.decoders.run(source, locators, extractor.spec.input, batch=BATCH)
-    for batch, features in forwarded(decoded, extractor, runtime.forward, 2 * runtime.settings.threads):
+    wanted = runtime.extractor(params.extractor).spec.input
+    decoded = runtime.decoders.run(source, locators, wanted, batch=BATCH)
+    for batch, measured in forwarded(decoded, measure, runtime.forward, 2 * runtime.settings.threads):
         shard.failed.update(batch.failed)
-        if features is not None:
-            _keep(shard, counter, batch, features)
+        if measured is not None:
+            _keep(shard, batch, measured)
         context.progress(len(shard.vectors) + len(shard.failed), len(locators))
     return shard
 
 
 def forwarded(
-    batches: Iterable[DecodedBatch], extractor: Extractor, threads: Executor, in_flight: int
-) -> Iterator[tuple[DecodedBatch, Features | None]]:
-    """Run the extractor over batches, several at once; results come in the order of the batches."""
-    pending: deque[tuple[DecodedBatch, Future[Features] | None]] = deque()
+    batches: Iterable[DecodedBatch], work: Callable[[Pixels], T], threads: Executor, in_flight: int
+) -> Iterator[tuple[DecodedBatch, T | None]]:
+    """Do something with the pixels of batches, several at once; results come in the order of the batches."""
+    pending: deque[tuple[DecodedBatch, Future[T] | None]] = deque()
+
+    def first() -> tuple[DecodedBatch, T | None]:
+        batch, future = pending.popleft()
+        return batch, None if future is None else future.result()
+
     try:
         for batch in batches:
-            pending.append((batch, threads.submit(extractor.features, batch.pixels) if batch.positions else None))
+            pending.append((batch, threads.submit(work, batch.pixels) if batch.positions else None))
             while pending and (len(pending) > in_flight or _is_done(pending[0][1])):
-                yield _result(pending.popleft())
+                yield first()
         while pending:
-            yield _result(pending.popleft())
+            yield first()
     finally:
         for _, future in pending:
             if future is not None:
                 future.cancel()
 
 
-def _is_done(future: Future[Features] | None) -> bool:
+def _is_done(future: Future[T] | None) -> bool:
     return future is None or future.done()
 
 
-def _result(pair: tuple[DecodedBatch, Future[Features] | None]) -> tuple[DecodedBatch, Features | None]:
-    batch, future = pair
-    return batch, None if future is None else future.result()
-
-
-def _keep(shard: Shard, counter: DnaCounter, batch: DecodedBatch, features: Features) -> None:
-    """Keep unit vectors and count activations; a picture whose vector has no direction is quarantined, not counted."""
-    vectors, usable = unit_vectors(features.embedding)
+def _keep(shard: Shard, batch: DecodedBatch, measured: Measured) -> None:
+    """Keep unit vectors and neurons; a picture whose vector has no direction is quarantined."""
     shard.rows.update(zip(batch.positions, batch.rows, strict=True))
-    for position, vector, is_usable in zip(batch.positions, vectors, usable, strict=True):
+    shard.border_layer = measured.neurons.border_layer
+    counted = 0
+    for position, vector, is_usable in zip(batch.positions, measured.vectors, measured.usable, strict=True):
         if is_usable:
             shard.vectors[position] = vector
+            shard.neurons[position] = measured.neurons.values[counted]
+            shard.border[position] = measured.neurons.border[counted]
+            counted += 1
         else:
             shard.failed[position] = ("bad_embedding", "the extractor gave a vector with NaN, infinity or length zero")
-    if usable.all():
-        counter.add(features.layers)
-    elif usable.any():
-        counter.add({name: values[usable] for name, values in features.layers.items()})
-
-
-def unit_vectors(embedding: Float32) -> tuple[Float32, npt.NDArray[np.bool_]]:
-    """Scale rows to unit length.
-
-    Parameters
-    ----------
-    embedding : float32 (b, d)
-
-    Returns
-    -------
-    vectors : float32 (b, d)
-        Unit length, computed in float64; rows that are not usable are zero.
-    usable : bool (b,)
-        False where the row holds NaN or infinity, or has length zero.
-    """
-    wide = embedding.astype(np.float64)
-    lengths = np.sqrt(np.square(wide).sum(axis=1))
-    usable = np.isfinite(lengths) & (lengths > 0)
-    unit = np.divide(wide, lengths[:, None], out=np.zeros_like(wide), where=usable[:, None])
-    return unit.astype(np.float32), usable
 
 
 def _write(folder: Path, shard: Shard, hashes: Sequence[str], empty: npt.NDArray[Any]) -> dict[str, Path]:
@@ -171,6 +157,18 @@ def _write(folder: Path, shard: Shard, hashes: Sequence[str], empty: npt.NDArray
         "rows.parquet": write_table(table, folder / "rows.parquet"),
         "vectors.parquet": write_table(pa.table(columns), folder / "vectors.parquet"),
     }
+
+
+def _write_neurons(folder: Path, shard: Shard, width: int) -> dict[str, Path]:
+    """Write what every neuron gave for the usable pictures, in order: float16 (m, N), and (m, c) at the border."""
+    positions = sorted(shard.neurons)
+    n_border = len(shard.border[positions[0]]) if positions else 0
+    empty = {"neurons": np.zeros((0, width), np.float16), "border": np.zeros((0, n_border), np.float16)}
+    rows = {"neurons": shard.neurons, "border": shard.border}
+    for name, nothing in empty.items():
+        matrix = np.stack([rows[name][position] for position in positions]) if positions else nothing
+        np.save(folder / f"{name}.npy", matrix, allow_pickle=False)
+    return {f"{name}.npy": folder / f"{name}.npy" for name in empty}
 
 
 def _row(shard: Shard, position: int, content_hash: str) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-SHARD_VERSION = 1
+SHARD_VERSION = 2
 """Goes up whenever the same pictures and extractor can give another shard artefact."""
 
-SEAL_VERSION = 3
+SEAL_VERSION = 4
 """Goes up whenever the same shards can give another embedding set."""
 
 

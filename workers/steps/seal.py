@@ -7,9 +7,10 @@ block and read through memory maps; of the row tables one copy is held in memory
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +29,12 @@ from storage.indexes import write_index
 from storage.parquet import mapped_table_writer, vectors_numpy, write_table
 from storage.records import Outcome
 from workers.context import StepContext
-from workers.steps.embed import SHARD_SCHEMA, unit_vectors
+from workers.steps.embed import SHARD_SCHEMA
+from workers.steps.measuring import unit_vectors
 from workers.steps.params import SEAL_VERSION, SealParams
 from workers.steps.scan import count_status
+
+Number = TypeVar("Number", bound=np.floating[Any])
 
 INDEX = "index.faiss"
 """Written only where searching is not exact; below that the vectors themselves are searched, through their map."""
@@ -46,9 +50,8 @@ def run(context: StepContext) -> Outcome:
     if found is None:
         with artefacts.workspace() as folder:
             shards = [artefacts.open("shard", shard.fingerprint) for shard in params.shards]
-            found = artefacts.commit(
-                "embedding_set", name, _files(context, params, shards, folder), _about(context, params, content)
-            )
+            about = _about(context, params, content) | {"border_layer": _border_layer(shards)}
+            found = artefacts.commit("embedding_set", name, _files(context, params, shards, folder), about)
     summary = count_status(found.table("images.parquet"))
     return Outcome(artefact_kind="embedding_set", artefact=name, fingerprint=content, summary=summary)
 
@@ -84,7 +87,9 @@ def _files(context: StepContext, params: SealParams, shards: list[Artefact], fol
     images, place = canonical(images)
     extractor = context.runtime.extractor(params.extractor)
     n = len(place)
-    vectors = _write_vectors(folder / "vectors.npy", place, extractor.spec.dimension, shards, context)
+    like = np.zeros((0, extractor.spec.dimension), np.float32)
+    vectors = write_rows(folder / "vectors.npy", place, like, _checked(context, _vector_blocks(shards)))
+    _write_neurons(folder, place, shards, context)
     with context.runtime.single_threaded():
         table = nearest(vectors, params.neighbours, threads=context.runtime.settings.threads)
     np.save(folder / "neighbour-indices.npy", table.indices, allow_pickle=False)
@@ -180,26 +185,61 @@ def write_usable(images: pa.Table, place: npt.NDArray[np.int64], shards: list[Ar
         leftover.unlink(missing_ok=True)
 
 
-def _write_vectors(
-    path: Path, place: npt.NDArray[np.int64], dimension: int, shards: list[Artefact], context: StepContext
-) -> npt.NDArray[np.float32]:
-    """Write the vectors of all shards, each where it belongs, and map the file."""
-    n = len(place)
-    if n == 0:
-        np.save(path, np.zeros((0, dimension), np.float32), allow_pickle=False)
-        return np.zeros((0, dimension), np.float32)
-    matrix = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(n, dimension))
+def write_rows(
+    path: Path, place: npt.NDArray[np.int64], like: npt.NDArray[Number], blocks: Iterable[npt.NDArray[Number]]
+) -> npt.NDArray[Number]:
+    """Write rows that come block by block, each where it belongs, and map the file.
+
+    Parameters
+    ----------
+    path : Path
+    place : int64 (n,)
+        Where each row goes.
+    like : array (0, width)
+        Type and width of the rows.
+    blocks : iterable of arrays (m, width)
+
+    Raises
+    ------
+    ValueError
+        If there are not n rows.
+    """
+    n, width = len(place), like.shape[1]
+    if n * width == 0:
+        np.save(path, np.zeros((n, width), like.dtype), allow_pickle=False)
+        return np.zeros((n, width), like.dtype)
+    matrix = np.lib.format.open_memmap(path, mode="w+", dtype=like.dtype, shape=(n, width))
     end = 0
-    for block in _vector_blocks(shards):
+    for block in blocks:
         matrix[place[end : end + len(block)]] = block
         end += len(block)
-        context.check()
     if end != n:
-        raise ValueError(f"the shards hold {end} vectors for {n} usable pictures; submit the dataset again")
+        raise ValueError(f"the shards hold {end} rows of {path.stem} for {n} usable pictures; submit the dataset again")
     matrix.flush()
     del matrix
-    mapped: npt.NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+    mapped: npt.NDArray[Number] = np.load(path, mmap_mode="r", allow_pickle=False)
     return mapped
+
+
+def _write_neurons(folder: Path, place: npt.NDArray[np.int64], shards: list[Artefact], context: StepContext) -> None:
+    """Write what every neuron gave for each picture, and at its border."""
+    for name in ("neurons.npy", "border.npy"):
+        blocks = [shard.file(name) for shard in shards]
+        likes = [np.load(block, mmap_mode="r", allow_pickle=False)[:0] for block in blocks]
+        like = max(likes, key=lambda one: one.shape[1], default=np.zeros((0, 0), np.float16))
+        write_rows(folder / name, place, like, _checked(context, (np.load(block) for block in blocks)))
+
+
+def _border_layer(shards: list[Artefact]) -> str:
+    """The layer whose border was kept; shards without a usable picture do not know it."""
+    return max((str(shard.provenance["border_layer"]) for shard in shards), default="")
+
+
+def _checked(context: StepContext, blocks: Iterable[npt.NDArray[Number]]) -> Iterator[npt.NDArray[Number]]:
+    """The same blocks; between two of them the step may be stopped."""
+    for block in blocks:
+        yield block
+        context.check()
 
 
 def _vector_blocks(shards: list[Artefact]) -> Iterator[npt.NDArray[np.float32]]:
