@@ -16,10 +16,19 @@ def check_comparable(left: Dna, right: Dna) -> None:
     ------
     FingerprintMismatchError
     """
-    if left.extractor != right.extractor:
-        raise FingerprintMismatchError("the extractors of two Visual DNA", left.extractor, right.extractor)
-    if left.ranges.sha256 != right.ranges.sha256:
-        raise FingerprintMismatchError("the neuron ranges of two Visual DNA", left.ranges.sha256, right.ranges.sha256)
+    check_same_space((left.extractor, left.ranges.sha256), (right.extractor, right.ranges.sha256))
+
+
+def check_same_space(left: tuple[str, str], right: tuple[str, str]) -> None:
+    """Refuse two pairs of the fingerprints of an extractor and of its ranges that are not equal.
+
+    Raises
+    ------
+    FingerprintMismatchError
+    """
+    for what, one, other in zip(("extractors", "neuron ranges"), left, right, strict=True):
+        if one != other:
+            raise FingerprintMismatchError(f"the {what} of two Visual DNA", one, other)
 
 
 def merge(parts: Iterable[Dna]) -> Dna:

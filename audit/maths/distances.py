@@ -167,44 +167,41 @@ def corrected(distance: Doubles, sampling_floor: Doubles) -> Doubles:
     return np.sqrt(np.maximum(distance**2 - sampling_floor**2, 0.0))
 
 
-def bucket_error(left: Counted, right: Counted, weights: Doubles) -> tuple[float, int]:
-    """Standard error of a weighted sum of distances, from the scatter between buckets of images.
+def cramer(left: Counted, right: Counted) -> Doubles:
+    """Squared Cramér distance of each neuron without the part that sampling adds, float64 (N,), in bins.
 
-    The distance is linearised: bucket g moves it by Σ_e sign(F_left - F_right)(e) · (F_g - F)(e), weighted over
-    neurons, so that correlation between neurons counts. Each side adds G/(G-1) Σ_g (n_g/n)² move_g².
+    Σ_e (F_left - F_right)²(e) - V_left(e)/n - V_right(e)/m over the 127 edges (trapezoid rule). Its mean over samples
+    is the true Σ_e (F - G)², so it is 0 on average, and as often negative as chance has it, where both are samples of
+    one source. NaN where either side has fewer than two images.
+
+    Source: Székely, Rizzo, "Energy statistics", J. Stat. Plan. Inference 143 (2013), section 2: ∫(F - G)² is half
+    the energy distance on a line; the unbiased form subtracts the variance of the estimate.
+    """
+    gap = cumulative(left.counts) - cumulative(right.counts)
+    return _edge_sum(gap * gap - sampling_variance(left) - sampling_variance(right))
+
+
+def images_needed(left: Counted, right: Counted, weights: Doubles, distance: float, ratio: float) -> int | None:
+    """Images on each side from which a true distance is measured at a given multiple of its floor.
+
+    The floor of n images a side is k/√n, k = √(2/π) Σ_e √(V_left(e) + V_right(e)), weighted over neurons. A true
+    distance c is measured as √(c² + k²/n), which is `ratio` times the floor at n = (ratio² - 1) k²/c².
 
     Parameters
     ----------
     weights : float64 (N,)
-        Of each neuron's distance in bins; zero leaves it out.
+        Of each neuron's distance in bins, in the unit of ``distance``.
+    distance : float
+        The true distance c.
+    ratio : float, > 1
 
     Returns
     -------
-    error : float
-        In the unit of weights x bins.
-    n_buckets : int
-        Non-empty buckets on the side that has fewer.
-
-    Source: the grouped jackknife in its linear form (Efron, Stein, "The jackknife estimate of variance", 1981).
+    int, at least 2; None without a positive distance or a known variance
     """
-    used = np.flatnonzero(weights)
-    gap = cumulative(left.counts[used]) - cumulative(right.counts[used])
-    pull = np.sign(gap[:, SPREAD_EDGES]) * _spacing() * weights[used, None]
-    sides = [_side_variance(side.buckets[used], pull) for side in (left, right)]
-    return float(np.sqrt(sum(variance for variance, _ in sides))), min(n for _, n in sides)
-
-
-def _spacing() -> Doubles:
-    edges = SPREAD_EDGES.astype(np.float64)
-    inner = np.convolve(np.diff(edges), [0.5, 0.5], mode="valid")
-    return np.concatenate([[np.diff(edges)[0] / 2], inner, [np.diff(edges)[-1] / 2]])
-
-
-def _side_variance(buckets: Ints, pull: Doubles) -> tuple[float, int]:
-    size = buckets.sum(axis=2)
-    below = np.cumsum(buckets[:, :, :N_SPREAD], axis=2)
-    total = np.maximum(size.sum(axis=1), 1)[:, None, None]
-    mean = below.sum(axis=1, keepdims=True) / total
-    move = ((below - size[:, :, None] * mean) / total * pull[:, None, :]).sum(axis=(0, 2))
-    n_buckets = int((size.max(axis=0, initial=0) > 0).sum())
-    return float(n_buckets / max(n_buckets - 1, 1) * (move**2).sum()), n_buckets
+    used = weights > 0
+    sides = [side.n_images[used, None] * sampling_variance(side)[used] for side in (left, right)]
+    single = float(_edge_sum(np.sqrt(2 / np.pi * (sides[0] + sides[1]))) @ weights[used])
+    if not (distance > 0 and np.isfinite(single)):
+        return None
+    return max(2, int(np.ceil((ratio**2 - 1) * (single / distance) ** 2)))

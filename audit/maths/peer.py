@@ -34,6 +34,28 @@ def histogram(values: npt.NDArray[np.float32], centre: Doubles, half: Doubles, n
     return np.bincount(place.ravel(), minlength=c * n_bins).reshape(c, n_bins)
 
 
+def normals(values: npt.NDArray[np.float32]) -> tuple[Doubles, Doubles]:
+    """Mean and variance (n - 1) over images of each neuron's mean over places, float64 (c,) each.
+
+    Parameters
+    ----------
+    values : float32 (n, c, positions), n >= 2
+    """
+    means = values.mean(axis=2, dtype=np.float64)
+    return means.mean(axis=0), means.var(axis=0, ddof=1)
+
+
+def layer_normal(values: npt.NDArray[np.float32]) -> tuple[Doubles, Doubles]:
+    """Mean float64 (c,) and covariance (n - 1) float64 (c, c) over images of the means over places.
+
+    Parameters
+    ----------
+    values : float32 (n, c, positions), n >= 2
+    """
+    means = values.mean(axis=2, dtype=np.float64)
+    return means.mean(axis=0), np.atleast_2d(np.cov(means.T))
+
+
 def emd(left: npt.NDArray[np.integer], right: npt.NDArray[np.integer]) -> Doubles:
     """Earth mover's distance of each neuron, float64 (c,), in bins: Σ_b |CDF_left(b) - CDF_right(b)|.
 

@@ -42,8 +42,34 @@ def test_a_shift_of_the_mean_is_found_in_standard_deviations() -> None:
     assert result.low < 0.7 < result.high
 
 
-def test_two_samples_of_one_source_do_not_differ() -> None:
-    assert [section(0.0, seed=seed).findings[0].severity for seed in range(8)] == [Severity.OK] * 8
+def test_of_pairs_of_samples_of_one_source_few_differ_and_none_notably() -> None:
+    found = [section(0.0, n=100, seed=seed).findings[0].severity for seed in range(40)]
+    assert found.count(Severity.OK) >= 36
+    assert set(found) <= {Severity.OK, Severity.INFO}
+
+
+def test_the_report_says_how_often_chance_alone_gives_the_difference() -> None:
+    result = compare(0.7).result
+    assert result.p_value == 0.001
+    assert "p = 0.001" in VISUAL_DNA.section(result).summary
+
+
+def test_every_neuron_that_differs_is_counted_and_has_its_own_p_value() -> None:
+    computed = compare(0.7)
+    p = [row["p_max_t"] for row in computed.tables["dna_neurons"].to_pylist()]
+    assert computed.result.n_different == sum(value <= 0.05 for value in p) == 10
+
+
+def test_a_difference_is_called_one_by_its_p_value_and_not_by_its_ratio() -> None:
+    result = compare(0.7).result
+    unsure = result.model_copy(update={"p_value": 0.2})
+    assert VISUAL_DNA.section(unsure).findings[0].severity is Severity.OK
+
+
+def test_few_images_have_no_p_value_but_a_reason() -> None:
+    result = compare(3.0, n=5).result
+    assert result.p_value is None
+    assert "buckets" in result.p_value_note
 
 
 def test_two_samples_of_one_source_lie_at_the_floor() -> None:

@@ -80,12 +80,36 @@ def test_the_floor_is_the_mean_distance_of_samples_of_one_source() -> None:
     assert measured == pytest.approx(predicted, rel=0.1)
 
 
-def test_the_error_from_buckets_is_the_scatter_of_repeated_samples() -> None:
-    rng = np.random.default_rng(2)
-    pairs = [(dna(_sample(rng, 200)), dna(_sample(rng, 200) + 12)) for _ in range(80)]
-    scatter = np.std([distances.wasserstein(a, b)[0] for a, b in pairs])
-    predicted = np.mean([distances.bucket_error(a, b, np.ones(1))[0] for a, b in pairs])
-    assert predicted == pytest.approx(scatter, rel=0.25)
+def test_the_unbiased_cramer_distance_by_hand() -> None:
+    # ten edges with F = 1/2 on one side and 0 on the other; the coin's variance 1/4 / (n - 1) is taken off at each
+    coin, still = dna([[10.5], [20.5]] * 5), dna([[20.5]] * 10)
+    assert distances.cramer(coin, still)[0] == pytest.approx(10 * (0.25 - 0.25 / 9))
+
+
+def test_the_unbiased_cramer_distance_is_nothing_on_average_where_nothing_differs() -> None:
+    rng = np.random.default_rng(1)
+    got = [distances.cramer(dna(_sample(rng, 30)), dna(_sample(rng, 40)))[0] for _ in range(400)]
+    assert abs(np.mean(got)) < 3 * np.std(got) / np.sqrt(len(got))
+
+
+def test_the_unbiased_cramer_distance_is_that_of_the_whole_source_on_average() -> None:
+    rng = np.random.default_rng(4)
+    whole = distances.cramer(dna(_sample(rng, 20_000)), dna(_sample(rng, 20_000) + 10))[0]
+    got = [distances.cramer(dna(_sample(rng, 30)), dna(_sample(rng, 40) + 10))[0] for _ in range(300)]
+    assert np.mean(got) == pytest.approx(whole, abs=3 * np.std(got) / np.sqrt(len(got)) + 0.02 * whole)
+
+
+def test_the_images_needed_are_those_at_which_the_distance_is_so_many_floors() -> None:
+    # the coin: floor √(2/π) · 10 · √(2 · 0.25 · n/(n - 1) / n') of n' images a side
+    coin = dna([[10.5], [20.5]] * 5)
+    needed = distances.images_needed(coin, coin, np.ones(1), 0.2, 1.5)
+    floor = np.sqrt(2 / np.pi) * 10 * np.sqrt(2 * 0.25 * (10 / 9) / needed)
+    assert np.sqrt(0.2**2 + floor**2) / floor == pytest.approx(1.5, rel=0.01)
+
+
+def test_no_number_of_images_shows_a_difference_that_is_not_there() -> None:
+    coin = dna([[10.5], [20.5]] * 5)
+    assert distances.images_needed(coin, coin, np.ones(1), 0.0, 1.5) is None
 
 
 def test_the_correction_takes_the_floor_off_in_squares() -> None:

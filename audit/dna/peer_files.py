@@ -1,0 +1,159 @@
+"""Visual DNA written by the published library: its ``.json`` and ``.npz`` pair, read into the same comparison.
+
+The library keeps three kinds: ``histogram`` (counts per neuron and bin, of z in [-1, 1]), ``gaussian`` (mean and
+variance per neuron over images) and ``layer-gaussian`` (mean and covariance per layer). None says how images vary, so
+nothing that is read here has a floor, a p-value or an interval: "no uncertainty available". The library also stores
+no ranges; two files are comparable when their extractors and bins are the same, which is all that can be checked.
+
+Source: library ``vdna`` 0.1.1, ``vdnas/vdna_base.py``, ``vdna_hist.py``, ``vdna_gauss.py``, ``vdna_layer_gauss.py``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audit.dna.comparing import NO_UNCERTAINTY
+from audit.errors import ConfigError, FingerprintMismatchError
+from audit.maths import peer
+from audit.maths.histograms import Doubles
+
+KINDS = ("histogram", "gaussian", "layer-gaussian")
+_ARRAYS = {"histogram": ("",), "gaussian": ("mu-", "var-"), "layer-gaussian": ("mu-", "sigma-")}
+
+
+@dataclass(frozen=True, eq=False)
+class PeerDna:
+    """Visual DNA of the published library.
+
+    Attributes
+    ----------
+    kind : str
+        One of ``histogram``, ``gaussian``, ``layer-gaussian``.
+    extractor : str
+        The library's name of its feature extractor.
+    n_images : int
+    n_bins : int
+        0 unless a histogram.
+    layers : mapping of layer name to its arrays
+        ``histogram``: counts int64 (c, n_bins). ``gaussian``: mean and variance, float64 (c,) each. ``layer-gaussian``:
+        mean float64 (c,) and covariance float64 (c, c).
+    """
+
+    kind: str
+    extractor: str
+    n_images: int
+    n_bins: int
+    layers: Mapping[str, tuple[npt.NDArray[Any], ...]]
+
+
+@dataclass(frozen=True)
+class PeerComparison:
+    """The published library's own distance of two of its DNA.
+
+    Attributes
+    ----------
+    measure : str
+        ``EMD`` in bins, ``NFD`` or ``FD``.
+    distance : float
+        EMD and NFD: plain mean over all neurons; FD: mean over layers.
+    layers : mapping of layer name to float
+    neurons : mapping of layer name to float64 (c,); empty for FD
+    note : str
+        Why there is no uncertainty.
+    """
+
+    measure: str
+    distance: float
+    layers: Mapping[str, float]
+    neurons: Mapping[str, Doubles]
+    note: str = NO_UNCERTAINTY
+
+
+def read_peer(about: bytes, arrays: bytes) -> PeerDna:
+    """Read a pair of files of the published library.
+
+    Parameters
+    ----------
+    about, arrays : bytes
+        Of the ``.json`` and of the ``.npz``; no pickled object is ever loaded.
+
+    Raises
+    ------
+    ConfigError
+        If they are not such a pair, do not fit each other, or hold counts that cannot be (negative: the library
+        counts in 32 bits, which wrap beyond two thousand million positions).
+    """
+    try:
+        said = json.loads(about)
+        kind, extractor, neurons = said["type"], str(said["feature_extractor_name"]), dict(said["neurons_list"])
+        n_images = int(said["num_images"])
+        with np.load(io.BytesIO(arrays), allow_pickle=False) as stored:
+            found = {name: stored[name] for name in stored.files}
+    except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ConfigError(f"not a .json and .npz pair of the published Visual DNA library: {error}") from None
+    if kind not in KINDS:
+        raise ConfigError(f"a Visual DNA of the kind {kind!r} cannot be compared; kinds are {', '.join(KINDS)}")
+    wanted = [prefix + layer for layer in neurons for prefix in _ARRAYS[kind]]
+    absent = [name for name in wanted if name not in found]
+    if absent:
+        raise ConfigError(f"the .npz lacks {', '.join(absent[:5])} that the .json names; are the two of one DNA?")
+    layers = {layer: _layer(kind, layer, int(c), found) for layer, c in neurons.items()}
+    n_bins = next(iter(layers.values()))[0].shape[1] if kind == "histogram" and layers else 0
+    return PeerDna(kind, extractor, n_images, n_bins, layers)
+
+
+def _layer(kind: str, layer: str, c: int, found: Mapping[str, npt.NDArray[Any]]) -> tuple[npt.NDArray[Any], ...]:
+    arrays = tuple(found[prefix + layer] for prefix in _ARRAYS[kind])
+    if any(array.shape[:1] != (c,) for array in arrays) or (kind == "histogram" and arrays[0].ndim != 2):
+        shapes = ", ".join(str(array.shape) for array in arrays)
+        raise ConfigError(f"the layer {layer!r} has {c} neurons in the .json and shapes {shapes} in the .npz")
+    if kind != "histogram":
+        return tuple(array.astype(np.float64) for array in arrays)
+    counts = arrays[0].astype(np.int64)
+    if (counts < 0).any():
+        raise ConfigError(f"the layer {layer!r} has negative counts: they passed 2**31 and wrapped when written")
+    return (counts,)
+
+
+def compare_peer(left: PeerDna, right: PeerDna) -> PeerComparison:
+    """The library's own distance: EMD of histograms, NFD of ``gaussian``, FD of ``layer-gaussian``.
+
+    Raises
+    ------
+    FingerprintMismatchError
+        If extractors differ.
+    ConfigError
+        If kinds, bins or layers differ.
+    """
+    if left.extractor != right.extractor:
+        raise FingerprintMismatchError("the extractors of two Visual DNA", left.extractor, right.extractor)
+    same = (left.kind, left.n_bins, list(left.layers)) == (right.kind, right.n_bins, list(right.layers))
+    if not same:
+        raise ConfigError("two Visual DNA of the published library must have one kind, number of bins and layers")
+    if left.kind == "layer-gaussian":
+        layers = {name: _frechet(left.layers[name], right.layers[name]) for name in left.layers}
+        return PeerComparison("FD", float(np.mean(list(layers.values()))), layers, {})
+    measure, distance = ("EMD", _emd) if left.kind == "histogram" else ("NFD", _normal)
+    neurons = {name: distance(left.layers[name], right.layers[name]) for name in left.layers}
+    total = float(np.concatenate(list(neurons.values())).mean())
+    return PeerComparison(measure, total, {name: float(v.mean()) for name, v in neurons.items()}, neurons)
+
+
+def _emd(left: tuple[npt.NDArray[Any], ...], right: tuple[npt.NDArray[Any], ...]) -> Doubles:
+    return peer.emd(left[0], right[0])
+
+
+def _normal(left: tuple[npt.NDArray[Any], ...], right: tuple[npt.NDArray[Any], ...]) -> Doubles:
+    return peer.normal_distance((left[0], right[0]), (left[1], right[1]))
+
+
+def _frechet(left: tuple[npt.NDArray[Any], ...], right: tuple[npt.NDArray[Any], ...]) -> float:
+    return peer.frechet((left[0], right[0]), (left[1], right[1]))

@@ -1,0 +1,151 @@
+"""What a comparison of two Visual DNA says: different or not, how much, where, and how sure that is."""
+
+from __future__ import annotations
+
+from audit.dna import blocks
+from audit.dna.comparing import RATIO
+from audit.dna.results import DnaResult
+from audit.report import Block, Finding, Metric, MetricBlock, Severity, TextBlock
+from audit.shown import counted
+
+NOTABLE, LARGE = 0.2, 0.5
+"""Small and medium effect after Cohen (1988): a pure shift of the mean by δ SD has W1 = δ SD."""
+ALPHA = 0.05
+
+
+def differs(result: DnaResult) -> bool:
+    """Whether a difference is called one: p at most 0.05, or 1.5 times the floor where there is no p-value."""
+    if not result.corrected:
+        return False
+    if result.p_value is not None:
+        return result.p_value <= ALPHA
+    return result.ratio is None or result.ratio >= RATIO
+
+
+def distance_metric(result: DnaResult) -> Metric:
+    """The distance beyond sampling with its interval."""
+    name, n = "Visual DNA distance", sum(result.n_images)
+    if result.corrected is None:
+        note = result.p_value_note if min(result.n_images) >= 2 else "takes at least two images on each side"
+        return Metric(name=name, value=None, unit="SD", n=n, note=note)
+    note = f"measured {result.distance:.3f}, of which sampling alone gives {result.floor:.3f}"
+    note += "; no interval, " + result.p_value_note if result.low is None else f"; {chance(result)}"
+    return Metric(
+        name=name,
+        value=result.corrected,
+        low=result.low,
+        high=result.high,
+        level=result.level,
+        unit="SD",
+        n=n,
+        note=note,
+    )
+
+
+def chance(result: DnaResult) -> str:
+    """The p-value in words."""
+    if result.p_value is None:
+        return result.p_value_note
+    return f"p = {result.p_value:.3f}: how often two samples of one source are that far apart"
+
+
+def summary(result: DnaResult) -> str:
+    """One or two sentences: different or not, how much, where."""
+    if result.corrected is None:
+        return "One side has fewer than two images: too few to compare distributions."
+    p = "" if result.p_value is None else f"p = {result.p_value:.3f}, "
+    if not differs(result):
+        times = "" if result.ratio is None else f", {result.ratio:.1f} times what sampling alone gives"
+        bound = "" if result.high is None else f"; a true difference of up to {result.high:.2f} SD may be hidden"
+        return f"The neurons see no difference beyond sampling ({p}distance {result.distance:.3f} SD{times}{bound})."
+    widest = max(result.layers, key=lambda layer: layer.corrected)
+    return (
+        f"The neurons see the datasets {result.corrected:.2f} SD apart beyond sampling ({p}{_size(result)} "
+        f"difference), most of all in the layer {widest.layer} ({widest.corrected:.2f} SD)."
+    )
+
+
+def _size(result: DnaResult) -> str:
+    corrected = result.corrected or 0.0
+    return "a large" if corrected >= LARGE else "a notable" if corrected >= NOTABLE else "a small"
+
+
+def severity(result: DnaResult) -> Severity:
+    """How much it matters, by the size of the difference and how sure it is."""
+    if not differs(result):
+        return Severity.OK
+    if result.low is not None and result.low >= LARGE:
+        return Severity.PROBLEM
+    return Severity.ATTENTION if result.low is not None and (result.corrected or 0) >= NOTABLE else Severity.INFO
+
+
+def findings(result: DnaResult) -> tuple[Finding, ...]:
+    """The one finding, unless there is nothing to compare."""
+    if result.corrected is None:
+        return ()
+    found = severity(result)
+    return (
+        Finding(
+            id="visual_dna.distance",
+            severity=found,
+            sentence=summary(result),
+            metric=distance_metric(result),
+            action=_action(found),
+            table="dna_neurons",
+            weight=min(1.0, result.corrected),
+        ),
+    )
+
+
+def _action(found: Severity) -> str:
+    if found is Severity.OK:
+        return "Nothing: as far as these neurons see, the two may come from one source."
+    return "Look at the neurons and pictures that differ before training on one and testing on the other."
+
+
+def evidence(result: DnaResult) -> tuple[Block, ...]:
+    """Everything behind the finding."""
+    if result.corrected is None:
+        return ()
+    peer = Metric(
+        name="Plain mean over neurons",
+        value=result.plain_bins,
+        unit="bins of 1 000",
+        n=sum(result.n_images),
+        note="as the paper aggregates it, floor not taken off; no interval",
+    )
+    charts = (blocks.layer_chart(result), *((blocks.neuron_chart(result),) if result.neurons else ()))
+    return (MetricBlock(metric=peer), _sureness(result), blocks.layer_table(result), *charts)
+
+
+def _sureness(result: DnaResult) -> TextBlock:
+    said = [chance(result)[:1].upper() + chance(result)[1:] + "."]
+    if result.null_high is not None:
+        said.append(
+            f"Of pairs of samples of one source, of these sizes, 95 % are less than {result.null_high:.3f} SD apart."
+        )
+    if result.n_different is not None:
+        said.append(
+            f"{counted(result.n_different, 'neuron')} of {result.n_neurons:,} differ beyond chance, all looked at "
+            "together (family-wise level 0.05)."
+        )
+    if result.n_needed is not None:
+        said.append(
+            f"A difference of this size is {RATIO} times what sampling gives from {result.n_needed:,} images a side."
+        )
+    return TextBlock(title="How sure is that?", text=" ".join(said))
+
+
+def method(result: DnaResult, source: str) -> str:
+    """How it was computed."""
+    return (
+        "For every neuron the distance is the area between the two cumulative distributions of its activations "
+        "(1-D Wasserstein), in standard deviations of the reference; mean over the neurons of a layer, then over "
+        "layers. Two samples of one source also differ: the floor is what sampling alone gives on average, from "
+        "the variance between images, and it is taken off in squares. The p-value exchanges "
+        f"{result.n_buckets} buckets of images a side between the datasets and looks at all neurons together, by "
+        "their mean and by the most extreme; the interval draws buckets again with replacement. Images are taken as "
+        "independent: with sequences and near-copies both are too sure. A difference is called one at p of at most "
+        f"{ALPHA}, or without a p-value from {RATIO} times the floor, notable from {NOTABLE} and large from {LARGE} SD "
+        f"(small and medium effect, Cohen 1988). Neuron ranges: {result.calibration}. {source}"
+    )

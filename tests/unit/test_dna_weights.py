@@ -1,0 +1,158 @@
+"""Which neurons a comparison listens to: chosen, learnt, silenced, saved."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.optimize import nnls
+from sklearn.metrics import roc_auc_score
+
+from audit.dna import DnaCounter, LayerRanges, NeuronRanges, weights
+from audit.dna.comparing import Asked, compare
+from audit.errors import ConfigError, FingerprintMismatchError, TooFewImagesError
+from audit.maths.attributes import auc_interval, learn
+from audit.maths.silencing import ridge_nnls
+
+RANGES = NeuronRanges(
+    {
+        name: LayerRanges(np.full(c, -4, np.float32), np.full(c, 4, np.float32), np.zeros(c, bool))
+        for name, c in (("a", 3), ("b:x", 5))
+    },
+    "by hand",
+)
+
+
+def test_layers_count_alike_whatever_their_number_of_neurons() -> None:
+    made = weights.of_layers(RANGES, "e", ["a", "b:x"])
+    assert [sum(layer) for layer in made.layers.values()] == pytest.approx([1, 1])
+
+
+def test_neurons_are_chosen_by_layer_and_number() -> None:
+    made = weights.of_neurons(RANGES, "e", ["b:x:4", "a:0", "a:2"], name="mine")
+    assert made.array(RANGES, "e").tolist() == [0.5, 0, 0.5, 0, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("chosen", [[], ["c"], ["a:3"], ["a:-1"], ["a:x"], [":1"]])
+def test_neurons_that_are_not_there_are_refused(chosen: list[str]) -> None:
+    with pytest.raises(ConfigError, match="neuron"):
+        weights.of_neurons(RANGES, "e", chosen, name="mine")
+
+
+def test_saved_weights_are_read_again_under_the_same_name() -> None:
+    made = weights.of_layers(RANGES, "e", ["a"])
+    read = weights.NeuronWeights.from_json(made.to_json())
+    assert read == made
+    assert json.loads(made.to_json())["fingerprint"] == read.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "other"}, "not those that were saved"),
+        ({"layers": {"a": [-1.0]}}, "negative"),
+        ({"layers": {"a": [float("nan")]}}, "negative or no number"),
+        ({"version": 2}, "not saved neuron weights"),
+        ({"more": 1}, "not saved neuron weights"),
+    ],
+)
+def test_weights_that_were_changed_are_refused(change: dict[str, object], message: str) -> None:
+    value = json.loads(weights.of_layers(RANGES, "e", ["a"]).to_json()) | change
+    with pytest.raises(ConfigError, match=message):
+        weights.NeuronWeights.from_json(json.dumps(value).encode())
+
+
+def test_weights_of_another_extractor_are_refused() -> None:
+    with pytest.raises(FingerprintMismatchError, match="weights 'a'"):
+        weights.of_layers(RANGES, "e", ["a"]).array(RANGES, "other")
+
+
+def test_a_comparison_listens_to_weighted_neurons_only() -> None:
+    rng = np.random.default_rng(0)
+    sides = []
+    for moved in (0.0, 2.0):
+        counter = DnaCounter(RANGES, "e")
+        late = rng.normal(size=(90, 2, 5))
+        late[:, :, 1] += moved
+        counter.add({"a": rng.normal(size=(90, 2, 3)).astype(np.float32), "b:x": late.astype(np.float32)})
+        sides.append(counter.dna())
+    chosen = weights.of_neurons(RANGES, "e", ["b:x:1"], name="it").array(RANGES, "e")
+    others = weights.of_neurons(RANGES, "e", ["a", "b:x:0"], name="not it").array(RANGES, "e")
+    found = [compare(*sides, np.random.default_rng(0), Asked(weights=w)).total for w in (chosen, others)]
+    assert found[0].corrected == pytest.approx(2, abs=0.3)
+    assert found[1].corrected < 0.2
+
+
+def planted(rng: np.random.Generator, n: int = 80) -> tuple[np.ndarray, np.ndarray]:
+    having, lacking = rng.normal(size=(n, 8)), rng.normal(size=(n, 8))
+    having[:, 2] += 2
+    having[:, 5] -= 2
+    return having, lacking
+
+
+def test_an_attribute_is_learnt_from_the_neurons_that_answer_to_it() -> None:
+    made = weights.of_attribute(RANGES, "e", *planted(np.random.default_rng(1)), np.random.default_rng(0), name="tint")
+    assert np.flatnonzero(made.array(RANGES, "e")).tolist() == [2, 5]
+    assert made.evidence is not None
+    assert made.evidence.low > 0.9
+    assert made.evidence.n_held_out == (40, 40)
+
+
+def test_an_attribute_that_is_not_there_is_not_learnt() -> None:
+    rng = np.random.default_rng(3)
+    found = [learn(rng.normal(size=(60, 50)), rng.normal(size=(60, 50)), np.ones(50, bool), rng) for _ in range(60)]
+    assert sum(one is not None for one in found) <= 7
+    with pytest.raises(ConfigError, match="beyond chance"):
+        weights.of_attribute(
+            RANGES, "e", *(rng.normal(size=(40, 8)) for _ in range(2)), np.random.default_rng(0), name="x"
+        )
+
+
+def test_an_attribute_takes_enough_pictures() -> None:
+    with pytest.raises(TooFewImagesError, match="19"):
+        weights.of_attribute(RANGES, "e", np.zeros((19, 8)), np.zeros((50, 8)), np.random.default_rng(0), name="x")
+
+
+def test_held_out_pictures_were_not_learnt_from() -> None:
+    # noise that a neuron could be fitted to: without a true difference held-out scores must stay at guessing
+    rng = np.random.default_rng(5)
+    auc = []
+    for _ in range(300):
+        found = learn(rng.normal(size=(24, 30)), rng.normal(size=(24, 30)), np.ones(30, bool), rng)
+        auc += [] if found is None else [found.auc]
+    assert len(auc) >= 5
+    assert np.mean(auc) == pytest.approx(0.5, abs=0.12)
+
+
+def test_the_area_under_the_curve_is_that_of_others() -> None:
+    rng = np.random.default_rng(0)
+    with_it, without = np.round(rng.normal(0.5, 1, 70), 1), np.round(rng.normal(0, 1, 50), 1)
+    theirs = roc_auc_score([1] * 70 + [0] * 50, np.concatenate([with_it, without]))
+    assert auc_interval(with_it, without)[0] == pytest.approx(theirs)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_weighted_least_squares_are_those_of_others(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows, targets, start = np.abs(rng.normal(size=(4, 40))), np.array([0.0, 1, 2, 1]), np.full(40, 1 / 40)
+    matrix = np.vstack([rows, 0.1 * np.eye(40)])
+    theirs, _ = nnls(matrix, np.concatenate([targets, 0.1 * start]))
+    np.testing.assert_allclose(ridge_nnls(rows, targets, start, 0.01), theirs, atol=1e-8)
+
+
+def test_silencing_by_hand() -> None:
+    # one row that only neuron 0 moves: it loses its weight, the others keep theirs
+    d = {"tint": np.array([1.0, 0, 0, 0, 0, 0, 0, 0]), "blur": np.array([0.0, 1, 1, 0, 0, 0, 0, 0])}
+    made = weights.silencing(RANGES, "e", d, ["tint"], np.ones(8)).array(RANGES, "e")
+    assert made[0] < 0.01
+    assert made @ d["blur"] == pytest.approx(2 / 8, rel=0.2)
+    assert made.sum() == pytest.approx(1)
+
+
+def test_silencing_what_every_neuron_answers_to_is_refused() -> None:
+    with pytest.raises(ConfigError, match="cannot be silenced"):
+        weights.silencing(RANGES, "e", {"tint": np.ones(8)}, ["tint"], np.ones(8))
+
+
+def test_silencing_an_unknown_attribute_is_refused() -> None:
+    with pytest.raises(ConfigError, match="attributes are tint"):
+        weights.silencing(RANGES, "e", {"tint": np.ones(8)}, ["blur"], np.ones(8))
