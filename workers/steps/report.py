@@ -28,7 +28,7 @@ from workers.steps.params import ReportParams, SectionRef, ViewRef
 from workers.steps.scan import count_status
 from workers.views import load_view
 
-REPORT_STEP_VERSION = 4
+REPORT_STEP_VERSION = 5
 """Goes up whenever the same sections can give other report files."""
 
 DISTRIBUTION = "assay-datasets"
