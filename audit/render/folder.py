@@ -84,6 +84,16 @@ TABLES: Mapping[str, TableFile] = {
         ("image_id", "path", "state", "n_uncommon"),
         ("settings",),
     ),
+    "concepts": TableFile(
+        "Every concept with its share in the whole sample (class empty) and in each class.",
+        ("concept", "kind", "class", "n", "share", "low", "high"),
+        ("concepts",),
+    ),
+    "concept_images": TableFile(
+        "The pictures that have most of each concept, the strongest first.",
+        ("concept", "kind", "image_id", "path", "strength", "rank"),
+        ("concepts",),
+    ),
     "learning": TableFile(
         "Accuracy by the number of pictures learned from, measured and fitted, to twice as many as there are.",
         ("n_images", "kind", "accuracy", "low", "high"),
