@@ -17,7 +17,7 @@ from pydantic import Field
 from audit.analyses.base import Analysis, Computed, Config, Need, Result, register
 from audit.concepts import examples, prevalence, spatial
 from audit.errors import ConfigError
-from audit.maths.rows import arrange, bursts
+from audit.maths.rows import arrange, bursts, one_a_burst
 from audit.model import DatasetView, Parts
 from audit.report import Block, Column, Finding, ImagesBlock, Metric, Picture, Section, Severity, TableBlock, TextBlock
 from audit.shown import counted, picture
@@ -27,9 +27,6 @@ TIED = 0.25
 """Lower bound of the difference of a class's share from the others' from which a concept is said to go with it."""
 
 MAX_TIED = 3
-LISTED = 50
-"""Pictures listed for each concept."""
-
 ALPHA = 0.05
 
 Floats = npt.NDArray[np.float64]
@@ -72,7 +69,7 @@ IMAGES_SCHEMA = pa.schema(
         pa.field("rank", pa.int64(), nullable=False),
     ]
 )
-"""The pictures that have most of each concept, at most 50 of each."""
+"""The pictures that show each concept, the strongest first; of a factor, those of the sample."""
 
 
 class ConceptsConfig(Config):
@@ -95,13 +92,14 @@ class SharePart(Result):
 
 
 class Tied(Result):
-    """The class a concept goes with; low and high are those of the difference from the others."""
+    """The class a concept goes with; low and high bound the difference from the others, at ``level``."""
 
     name: str
     own: SharePart
     rest: SharePart
     low: float
     high: float
+    level: float
 
 
 class Concept(Result):
@@ -210,9 +208,10 @@ def _factors(
             "in_boxes": None if np.isnan(boxed[j]) else float(boxed[j]),
         }
         order = np.lexsort((found.rows, -strengths[:, j]))
-        _list(lists, view, (name, "factor"), found.rows[order], strengths[order, j])
+        listed = order[shown[order, j]]
+        _list(lists, view, (name, "factor"), found.rows[listed], strengths[listed, j])
         top = float(np.quantile(found.weights[:, :, j].max(axis=1), 0.99))
-        chosen = _one_a_burst(order, own[found.rows], config.shown)
+        chosen = one_a_burst(order, own[found.rows], config.shown)
         pictures = tuple(_warm(view, int(found.rows[i]), spatial.heat(found.weights[i, :, j], top)) for i in chosen)
         about |= _who(lists, (name, "factor"), shown[:, j], labels, own[found.rows], n_looked_at, about)
         concepts.append(Concept(name=name, kind="factor", pictures=pictures, **about))
@@ -235,13 +234,14 @@ def _examples(
         others = np.setdiff1d(np.arange(len(view)), rows)
         order = others[np.lexsort((others, -found.strengths[others]))]
         about: dict[str, Any] = {"accuracy": found.accuracy, "p": found.p}
-        _list(lists, view, (name, "example"), order, found.strengths[order])
+        listed = order[found.strengths[order] >= found.threshold]
+        _list(lists, view, (name, "example"), listed, found.strengths[listed])
         shows = found.strengths[others] >= found.threshold
         n_looked_at = len(config.examples) * max(len(set(labels) - {None}), 1)
         about |= _who(lists, (name, "example"), shows, [labels[i] for i in others], own[others], n_looked_at, about)
         about["null_high"] = float(np.quantile(found.null, 0.95))
         pictures = tuple(
-            picture(view, int(i)) for i in order[_one_a_burst(np.arange(len(order)), own[order], config.shown)]
+            picture(view, int(i)) for i in order[one_a_burst(np.arange(len(order)), own[order], config.shown)]
         )
         learned.append(Concept(name=name, kind="example", pictures=pictures, **about))
     return tuple(learned), tuple(refused)
@@ -281,7 +281,9 @@ def _who(
     for name, part in ((None, everywhere), *prevalence.by_class(shows, labels, own).items()):
         row = {"concept": concept[0], "kind": concept[1], "class": name, "n": part.n, "share": part.value}
         lists.concepts.append(row | {"low": part.low, "high": part.high} | dict(about))
-    tied = tie and Tied(name=tie.name, own=_part(tie.own), rest=_part(tie.rest), low=tie.low, high=tie.high)
+    tied = tie and Tied(
+        name=tie.name, own=_part(tie.own), rest=_part(tie.rest), low=tie.low, high=tie.high, level=tie.level
+    )
     return {"share": _part(everywhere), "tie": tied}
 
 
@@ -290,17 +292,11 @@ def _part(share: prevalence.Share) -> SharePart:
 
 
 def _list(lists: _Lists, view: DatasetView, concept: tuple[str, str], rows: Ints, strengths: Floats) -> None:
-    images = view.images.select(["image_id", "path", "label"]).take(pa.array(rows[:LISTED])).to_pylist()
-    for rank, (image, strength) in enumerate(zip(images, strengths, strict=False), start=1):
+    images = view.images.select(["image_id", "path", "label"]).take(pa.array(rows)).to_pylist()
+    for rank, (image, strength) in enumerate(zip(images, strengths, strict=True), start=1):
         lists.images.append(
             {"concept": concept[0], "kind": concept[1], **image, "strength": float(strength), "rank": rank}
         )
-
-
-def _one_a_burst(order: Ints, own: Ints, n: int) -> Ints:
-    """The first n of an order that are of different bursts."""
-    _, first = np.unique(own[order], return_index=True)
-    return order[np.sort(first)[:n]]
 
 
 def _warm(view: DatasetView, row: int, grid: tuple[tuple[int, ...], ...]) -> Picture:
@@ -369,6 +365,7 @@ def _finding(place: int, concept: Concept, tie: Tied) -> Finding:
         metric=Metric(
             name="Difference of the shares",
             value=100 * (tie.own.value - tie.rest.value),
+            level=tie.level,
             low=min(100 * tie.low, 100 * (tie.own.value - tie.rest.value)),
             high=max(100 * tie.high, 100 * (tie.own.value - tie.rest.value)),
             unit="percentage points",
@@ -380,7 +377,7 @@ def _finding(place: int, concept: Concept, tie: Tied) -> Finding:
             "See where the pictures are bright. If it is the object, all is well; if it is what surrounds it, a model "
             "may learn that instead: collect pictures of the class without it, and of others with it."
         ),
-        table="concepts",
+        table="concept_images",
         weight=concept.share.value,
     )
 
@@ -426,7 +423,7 @@ def _caption(concept: Concept) -> str:
 
 
 def _table(concepts: Sequence[Concept]) -> TableBlock:
-    columns = (
+    columns = [
         Column(name="concept", title="Concept"),
         Column(name="share", title="Share of pictures", align="right", format="percent"),
         Column(name="interval", title="95% interval"),
@@ -434,9 +431,12 @@ def _table(concepts: Sequence[Concept]) -> TableBlock:
         Column(name="own", title="Share in it", align="right", format="percent"),
         Column(name="rest", title="Share in the others", align="right", format="percent"),
         Column(name="again", title="Found again in halves (cosine)", align="right", format="number"),
-        Column(name="accuracy", title="Held-out accuracy of examples", align="right", format="number"),
-        Column(name="p", title="p against random examples", align="right", format="number"),
-    )
+    ]
+    note = "Copies and groups count once."
+    if any(c.kind == "example" for c in concepts):
+        columns.append(Column(name="accuracy", title="Held-out accuracy of examples", align="right", format="number"))
+        columns.append(Column(name="p", title="p against random examples", align="right", format="number"))
+        note += " Accuracy is how often an example outdoes another picture; 0.5 is guessing."
     rows = tuple(
         (
             c.name,
@@ -448,16 +448,10 @@ def _table(concepts: Sequence[Concept]) -> TableBlock:
             c.repeated,
             c.accuracy,
             c.p,
-        )
+        )[: len(columns)]
         for c in concepts
     )
-    return TableBlock(
-        title="Who shows each concept",
-        columns=columns,
-        rows=rows,
-        source="concepts",
-        note="Copies and groups count once. Accuracy is how often an example outdoes another picture; 0.5 is guessing.",
-    )
+    return TableBlock(title="Who shows each concept", columns=tuple(columns), rows=rows, source="concepts", note=note)
 
 
 ANALYSIS = register(

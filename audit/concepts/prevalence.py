@@ -40,7 +40,7 @@ class Share:
 class Tie:
     """The class that shows something most, beside all others.
 
-    low, high : interval of the difference, widened for the number of differences that were looked at
+    low, high, level : interval of the difference, its level raised for the number of differences that were looked at
     """
 
     name: str
@@ -48,6 +48,7 @@ class Tie:
     rest: Share
     low: float
     high: float
+    level: float
 
 
 def share(shows: Bool, bursts: Int64) -> Share:
@@ -87,11 +88,12 @@ def strongest_tie(shows: Bool, labels: Sequence[str | None], bursts: Int64, *, n
     names = np.array(["" if label is None else label for label in labels], dtype=object)
     has = np.array([label is not None for label in labels], dtype=np.bool_)
     found: list[Tie] = []
+    level = 1 - 0.05 / max(n_looked_at, 1)
     for name, own in by_class(shows, labels, bursts).items():
         other = has & (names != name)
         rest = share(shows[other], bursts[other])
         if min(own.n, rest.n) < MIN_BURSTS:
             continue
-        low, high = newcombe(own.k, own.n, rest.k, rest.n, level=1 - 0.05 / max(n_looked_at, 1))
-        found.append(Tie(name, own, rest, low, high))
+        low, high = newcombe(own.k, own.n, rest.k, rest.n, level=level)
+        found.append(Tie(name, own, rest, low, high, level))
     return max(found, key=lambda tie: (tie.low, tie.name), default=None)

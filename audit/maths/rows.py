@@ -106,6 +106,18 @@ def sample_bursts(names: Int64, n_rows: int, rng: np.random.Generator) -> Int64:
     return np.flatnonzero(np.isin(names, unique[kept]))
 
 
+def one_a_burst(order: Int64, names: Int64, n: int) -> Int64:
+    """The first n rows of an order that are of different bursts.
+
+    Examples
+    --------
+    >>> one_a_burst(np.array([3, 1, 0, 2]), np.array([0, 1, 2, 1]), 2).tolist()
+    [3, 0]
+    """
+    _, first = np.unique(names[order], return_index=True)
+    return order[np.sort(first)[:n]]
+
+
 def image_rows(images: pa.Table, rows: Int64, columns: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
     """A table in ``schema`` with a row per image: what was computed, and the rest from the images themselves.
 

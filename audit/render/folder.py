@@ -90,9 +90,14 @@ TABLES: Mapping[str, TableFile] = {
         ("concepts",),
     ),
     "concept_images": TableFile(
-        "The pictures that have most of each concept, the strongest first.",
+        "The pictures that show each concept, the strongest first.",
         ("concept", "kind", "image_id", "path", "strength", "rank"),
         ("concepts",),
+    ),
+    "sparse_probes": TableFile(
+        "How well 1, 2, 4, 8 and 16 neurons tell each class and value of the metadata from the rest.",
+        ("attribute", "value", "n", "k", "accuracy", "low", "high", "neurons"),
+        ("sparse_probes",),
     ),
     "learning": TableFile(
         "Accuracy by the number of pictures learned from, measured and fitted, to twice as many as there are.",

@@ -11,6 +11,7 @@ from sklearn.decomposition import NMF
 from audit.analyses.concepts import ANALYSIS, ConceptsConfig, compute
 from audit.concepts import examples, factors, prevalence, spatial
 from audit.errors import ConfigError
+from audit.maths import rows
 from audit.model import PartFeatures, Parts
 from tests.views import shuffled, view_of, with_features
 
@@ -132,7 +133,7 @@ def test_a_concept_inside_the_boxes_is_dense_there_and_one_outside_is_not():
     assert np.sort(dense)[2] < 0.5
 
 
-@pytest.mark.parametrize("module", [spatial, prevalence], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("module", [spatial, prevalence, rows], ids=lambda m: m.__name__)
 def test_the_examples_of_the_module_hold(module):
     assert doctest.testmod(module, extraglobs={"np": np, **vars(module)}).failed == 0
 
@@ -236,4 +237,4 @@ def test_too_few_examples_are_reported_and_do_not_stop_the_rest():
 def test_the_tables_list_every_concept_and_class():
     tables = run(planted_view()).tables
     assert tables["concepts"].num_rows == 4 * 5
-    assert set(tables["concept_images"]["rank"].to_pylist()) == set(range(1, 51))
+    assert set(tables["concept_images"]["rank"].to_pylist()) == set(range(1, 31))
