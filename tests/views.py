@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from audit.dna import Dna, DnaCounter, LayerRanges, NeuronRanges
 from audit.maths.neighbours import nearest
+from audit.maths.rows import take_neurons, take_parts
 from audit.model import IMAGES_SCHEMA, DatasetView, Embeddings, Neurons, Parts
 from audit.pictures.hashes import HASH_SCHEMA
 
@@ -86,7 +87,13 @@ def taken(view: DatasetView, rows: npt.ArrayLike) -> DatasetView:
     k = 20 if view.neighbours is None else view.neighbours.indices.shape[1]
     vectors = np.ascontiguousarray(view.vectors[indices])
     vectors.flags.writeable = False
-    return _complete(dataclasses.replace(view, images=view.images.take(pa.array(indices))), vectors, k)
+    left = dataclasses.replace(
+        view,
+        images=view.images.take(pa.array(indices)),
+        neurons=view.neurons and take_neurons(view.neurons, indices),
+        parts=view.parts and take_parts(view.parts, indices),
+    )
+    return _complete(left, vectors, k)
 
 
 def with_features(view: DatasetView, *, neurons: Neurons | None = None, parts: Parts | None = None) -> DatasetView:

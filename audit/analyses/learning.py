@@ -352,7 +352,6 @@ def _growth_finding(result: LearningResult) -> Finding | None:
         sentence=sentence,
         metric=_gain_metric(result),
         action=action,
-        table="learning",
         weight=min(max(growth.gain.value, 0.0), 1.0),
     )
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from audit.model import DatasetView, Embeddings, Neighbours
+from audit.model import DatasetView, Embeddings, Neighbours, Neurons, PartFeatures, Parts
 
 NEAR_COPY = 0.25
 """Two images are near copies, for folds and permutations, when they are nearer than this share of the dataset's
@@ -39,6 +39,8 @@ def arrange(view: DatasetView) -> DatasetView:
         images=view.images.take(pa.array(order)),
         embeddings=view.embeddings and _take_embeddings(view.embeddings, order),
         neighbours=view.neighbours and _take_neighbours(view.neighbours, order),
+        neurons=view.neurons and take_neurons(view.neurons, order),
+        parts=view.parts and take_parts(view.parts, order),
     )
 
 
@@ -104,6 +106,18 @@ def sample_bursts(names: Int64, n_rows: int, rng: np.random.Generator) -> Int64:
     return np.flatnonzero(np.isin(names, unique[kept]))
 
 
+def one_a_burst(order: Int64, names: Int64, n: int) -> Int64:
+    """The first n rows of an order that are of different bursts.
+
+    Examples
+    --------
+    >>> one_a_burst(np.array([3, 1, 0, 2]), np.array([0, 1, 2, 1]), 2).tolist()
+    [3, 0]
+    """
+    _, first = np.unique(names[order], return_index=True)
+    return order[np.sort(first)[:n]]
+
+
 def image_rows(images: pa.Table, rows: Int64, columns: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
     """A table in ``schema`` with a row per image: what was computed, and the rest from the images themselves.
 
@@ -127,6 +141,32 @@ def image_rows(images: pa.Table, rows: Int64, columns: Mapping[str, Any], schema
 
 def _take_embeddings(embeddings: Embeddings, order: Int64) -> Embeddings:
     return dataclasses.replace(embeddings, vectors=embeddings.vectors[order])
+
+
+def take_neurons(neurons: Neurons, rows: Int64) -> Neurons:
+    """The neurons of these rows, in this order."""
+    return dataclasses.replace(neurons, values=neurons.values[rows], border=neurons.border[rows])
+
+
+def take_parts(parts: Parts, rows: Int64) -> Parts:
+    """The parts of a dataset of which only these rows are left, in this order."""
+    _, new, old = np.intersect1d(rows, parts.rows, assume_unique=True, return_indices=True)
+    order = np.argsort(new)
+    new, old = new[order], old[order]
+
+    def features(part: PartFeatures) -> PartFeatures:
+        return PartFeatures(part.vectors[old], part.neurons[old])
+
+    return Parts(
+        rows=new.astype(np.int64),
+        boxes=parts.boxes[old],
+        is_given=parts.is_given[old],
+        whole=features(parts.whole),
+        foreground=features(parts.foreground),
+        backgrounds=(features(parts.backgrounds[0]), features(parts.backgrounds[1])),
+        maps=parts.maps[old],
+        map_layer=parts.map_layer,
+    )
 
 
 def _take_neighbours(neighbours: Neighbours, order: Int64) -> Neighbours:

@@ -84,6 +84,21 @@ TABLES: Mapping[str, TableFile] = {
         ("image_id", "path", "state", "n_uncommon"),
         ("settings",),
     ),
+    "concepts": TableFile(
+        "Every concept with its share in the whole sample (class empty) and in each class.",
+        ("concept", "kind", "class", "n", "share", "low", "high"),
+        ("concepts",),
+    ),
+    "concept_images": TableFile(
+        "The pictures that show each concept, the strongest first.",
+        ("concept", "kind", "image_id", "path", "strength", "rank"),
+        ("concepts",),
+    ),
+    "sparse_probes": TableFile(
+        "How well 1, 2, 4, 8 and 16 neurons tell each class and value of the metadata from the rest.",
+        ("attribute", "value", "n", "k", "accuracy", "low", "high", "neurons"),
+        ("sparse_probes",),
+    ),
     "learning": TableFile(
         "Accuracy by the number of pictures learned from, measured and fitted, to twice as many as there are.",
         ("n_images", "kind", "accuracy", "low", "high"),

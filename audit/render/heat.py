@@ -1,6 +1,6 @@
-"""Where something is in a picture, drawn over its thumbnail: what is not meant lies in the dark.
+"""Where something is in a picture, drawn over its thumbnail: outlined, with everything else in the dark.
 
-Darkness needs no colour, so it reads the same for every eye, in both themes and in print.
+Neither needs a colour, so it reads the same for every eye, in both themes and in print.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from audit.report import Heat
 
 DARKEST = 0.72
 """Opacity of the dark over a place of level 0."""
+
+OUTLINED = 5
+"""Level from which a place lies within the outline."""
 
 _TOP = 9
 _ROWS = ("upper", "", "lower")
@@ -35,7 +38,26 @@ def heat_svg(grid: Heat) -> Markup:
     ]
     frame = '<svg class="heat" viewBox="0 0 {} {}" preserveAspectRatio="none" aria-hidden="true">{}</svg>'
     softened = Markup('<g filter="url(#soft)">{}</g>').format(Markup("").join(rects))
-    return Markup(frame).format(n_columns, n_rows, softened)  # noqa: S704 (our own text)
+    line = Markup('<path d="{}" vector-effect="non-scaling-stroke"/>').format(_outline(grid))
+    return Markup(frame).format(n_columns, n_rows, softened + line)  # noqa: S704 (our own text)
+
+
+def _outline(grid: Heat) -> str:
+    """The edges between places of the outline's level and lower ones, as a path; the picture's border is none."""
+    high = [[level >= OUTLINED for level in row] for row in grid]
+    across = [
+        f"M{column} {row + 1}h1"
+        for row in range(len(grid) - 1)
+        for column in range(len(grid[0]))
+        if high[row][column] != high[row + 1][column]
+    ]
+    down = [
+        f"M{column + 1} {row}v1"
+        for row in range(len(grid))
+        for column in range(len(grid[0]) - 1)
+        if high[row][column] != high[row][column + 1]
+    ]
+    return "".join((*across, *down))
 
 
 def _span(place: int, n: int) -> tuple[int, int]:

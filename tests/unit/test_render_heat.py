@@ -36,6 +36,10 @@ def test_places_cover_the_picture_and_reach_beyond_its_border():
     assert spans == [(-1, 2), (1, 1), (2, 2)]
 
 
+def test_the_outline_runs_between_places_above_and_below_its_level():
+    assert re.findall(r'd="([^"]*)"', heat.heat_svg(GRID)) == ["M1 1h1M1 0v1"]
+
+
 def test_a_picture_without_heat_has_no_overlay():
     assert heat.heat_svg(()) == ""
     assert '<svg class="heat"' not in page_with(())
