@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from audit.model import DatasetView, Embeddings, Neighbours
+from audit.model import DatasetView, Embeddings, Neighbours, Neurons, PartFeatures, Parts
 
 NEAR_COPY = 0.25
 """Two images are near copies, for folds and permutations, when they are nearer than this share of the dataset's
@@ -39,6 +39,8 @@ def arrange(view: DatasetView) -> DatasetView:
         images=view.images.take(pa.array(order)),
         embeddings=view.embeddings and _take_embeddings(view.embeddings, order),
         neighbours=view.neighbours and _take_neighbours(view.neighbours, order),
+        neurons=view.neurons and _take_neurons(view.neurons, order),
+        parts=view.parts and _take_parts(view.parts, order),
     )
 
 
@@ -140,3 +142,30 @@ def _take_neighbours(neighbours: Neighbours, order: Int64) -> Neighbours:
         indices=np.take_along_axis(indices, by_distance, axis=1),
         distances=np.take_along_axis(distances, by_distance, axis=1),
     )
+
+
+def _take_neurons(neurons: Neurons, order: Int64) -> Neurons:
+    return dataclasses.replace(neurons, values=neurons.values[order], border=neurons.border[order])
+
+
+def _take_parts(parts: Parts, order: Int64) -> Parts:
+    """The same pictures under their new row numbers, ascending again."""
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    rows = place[parts.rows]
+    by_row = np.argsort(rows, kind="stable")
+    first, second = (_take_features(one, by_row) for one in parts.backgrounds)
+    return dataclasses.replace(
+        parts,
+        rows=rows[by_row],
+        boxes=parts.boxes[by_row],
+        is_given=parts.is_given[by_row],
+        whole=_take_features(parts.whole, by_row),
+        foreground=_take_features(parts.foreground, by_row),
+        backgrounds=(first, second),
+        maps=parts.maps[by_row],
+    )
+
+
+def _take_features(features: PartFeatures, order: Int64) -> PartFeatures:
+    return PartFeatures(features.vectors[order], features.neurons[order])
