@@ -1,0 +1,241 @@
+"""Does a feature tell the class from the background alone, and how much of the label does the background give away?
+
+Source: K. Xiao et al., "Noise or Signal: The Role of Image Backgrounds in Object Recognition", ICLR 2021 (parts of
+pictures embedded alone); intervals from :func:`audit.spurious.ranks.influences`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+from audit.maths.permutation import p_value, permuted_groups, pieces
+from audit.maths.probes import deal_folds
+from audit.model import PartFeatures, Parts
+from audit.parts.boxes import areas, widened
+from audit.spurious.probe import balanced_accuracy, predict, principal, scores
+from audit.spurious.ranks import burst_error, centred_ranks, influences, judge_cells
+
+LEAST_BACKGROUND = 0.15
+"""A picture takes part if at least this share of it lies outside its widened box."""
+
+LEAST_PICTURES = 100
+N_DIRECTIONS = 64
+N_FOLDS = 5
+
+Float64 = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where each feature tells its class, 2 AUC − 1 oriented as in the whole picture; float64 (f,) each.
+
+    Attributes
+    ----------
+    foreground : absolute, from the object alone
+    background : the weaker of the two fillings
+    low : lower 95 % bound of background − foreground
+    p_background : family-wise, of the less significant filling
+    """
+
+    foreground: Float64
+    background: Float64
+    low: Float64
+    p_background: Float64
+
+    def is_contextual(self, floor: float, alpha: float) -> Bool:
+        """Whether the background alone tells the class, and more than the object alone does."""
+        return np.asarray((self.background >= floor) & (self.p_background <= alpha) & (self.low > 0))
+
+
+@dataclass(frozen=True)
+class Readable:
+    """How much of the label can be read off parts of the pictures: balanced accuracies of probes out of fold.
+
+    Attributes
+    ----------
+    background : the weaker of the two fillings, with its 95 % interval ``low`` to ``high``
+    guess : mean of the same number with permuted labels
+    p : of the less significant filling
+    foreground, whole : of the object alone and of the whole picture
+    box : from place and size of the box alone, which the background shows too
+    n, n_given : pictures, and those whose box the dataset gave
+    """
+
+    background: float
+    low: float
+    high: float
+    guess: float
+    p: float
+    foreground: float
+    whole: float
+    box: float
+    n: int
+    n_given: int
+
+
+def with_background(parts: Parts, is_judged: Bool) -> Int64:
+    """Which of the sampled pictures have a class and enough background, int64, positions in the sample."""
+    kept = is_judged[parts.rows] & (1 - areas(widened(parts.boxes)) >= LEAST_BACKGROUND)
+    return np.flatnonzero(kept)
+
+
+def place(
+    parts: Parts,
+    kept: Int64,
+    classes: Int64,
+    bursts: Int64,
+    *,
+    asked: tuple[Int64, Int64, Int64],
+    rng: np.random.Generator,
+) -> Placed:
+    """Where each neuron tells the class asked of it.
+
+    Parameters
+    ----------
+    parts : Parts
+    kept : int64 (m,)
+        Positions in the sample.
+    classes, bursts : int64 (m,)
+        Of the kept pictures; classes from 0.
+    asked : int64 (f,) thrice
+        Column of the neuron, the class, and +1 or −1 where images of the class have high or low values.
+    rng : numpy.random.Generator
+    """
+    columns, best, sign = asked
+    fronts, *backs = (
+        np.nan_to_num(one.neurons[kept][:, columns].astype(np.float32))
+        for one in (parts.foreground, *parts.backgrounds)
+    )
+    ranked = np.concatenate([centred_ranks(back) for back in backs], axis=1)
+    _, p = judge_cells(ranked, classes, bursts, np.tile(best, 2), rng)
+    found = Placed(*(np.zeros(len(columns)) for _ in range(4)))
+    found.p_background[:] = p.reshape(2, -1).max(axis=0)
+    for c in np.unique(best):
+        at, positive = np.flatnonzero(best == c), classes == c
+        if not positive.any() or positive.all():
+            found.low[at] = -np.inf
+            continue
+        front, front_psi = influences(fronts[:, at], positive)
+        behind = [influences(back[:, at], positive) for back in backs]
+        values = np.stack([estimate * sign[at] for estimate, _ in behind])
+        weaker = values.argmin(axis=0)
+        psi = np.where(weaker == 0, behind[0][1], behind[1][1]) * sign[at]
+        error = burst_error(psi - front_psi * np.where(front < 0, -1, 1), bursts)
+        found.foreground[at], found.background[at] = np.abs(front), values.min(axis=0)
+        found.low[at] = found.background[at] - found.foreground[at] + float(ndtri(0.025)) * error
+    return found
+
+
+def readable(
+    parts: Parts, kept: Int64, classes: Int64, bursts: Int64, *, n_permutations: int, rng: np.random.Generator
+) -> Readable:
+    """How much of the label a probe reads off each part of the kept pictures."""
+    folds = deal_folds(bursts, classes, N_FOLDS, rng)
+    points = [_points(one, kept) for one in (*parts.backgrounds, parts.foreground, parts.whole)]
+    answers = [predict(one, classes, folds, equal_priors=True) for one in points]
+    scores = [balanced_accuracy(answer, classes) for answer in answers]
+    weaker = int(scores[1] < scores[0])
+    null = _null(points[:2], (classes, bursts, folds), n_permutations, rng)
+    half = 1.959964 * _error(answers[weaker] == classes, classes, bursts)
+    return Readable(
+        background=scores[weaker],
+        low=max(0.0, scores[weaker] - half),
+        high=min(1.0, scores[weaker] + half),
+        guess=float(null[weaker].mean()),
+        p=max(p_value(score, one) for score, one in zip(scores, null, strict=False)),
+        foreground=scores[2],
+        whole=scores[3],
+        box=balanced_accuracy(predict(_geometry(parts.boxes[kept]), classes, folds, equal_priors=True), classes),
+        n=len(kept),
+        n_given=int(parts.is_given[kept].sum()),
+    )
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the background as a whole says of each class, as a feature.
+
+    Attributes
+    ----------
+    values : float64 (m, n_classes)
+        How much the probe of the background prefers the class; mean of the two fillings.
+    g : float64 (n_classes,)
+        2 AUC − 1 of that in the weaker filling.
+    foreground, low : float64 (n_classes,)
+        |2 AUC − 1| of what the same probe says of the object alone; lower 95 % bound of g − foreground.
+    """
+
+    values: Float64
+    g: Float64
+    foreground: Float64
+    low: Float64
+
+
+def told(parts: Parts, kept: Int64, classes: Int64, bursts: Int64, rng: np.random.Generator) -> Told:
+    """Make features of what the backgrounds of the kept pictures say, each by a probe that never saw its burst."""
+    folds = deal_folds(bursts, classes, N_FOLDS, rng)
+    fronts, values, behind = [], [], []
+    for back in parts.backgrounds:
+        space = principal(back.vectors[kept], N_DIRECTIONS)
+        own, (front,) = scores(space.of(back.vectors[kept]), classes, folds, [space.of(parts.foreground.vectors[kept])])
+        values.append(own)
+        fronts.append(front)
+    behind = [_one_by_one(own, classes) for own in values]
+    ahead = [_one_by_one(front, classes) for front in fronts]
+    weaker = np.stack([estimate for estimate, _ in behind]).argmin(axis=0)
+    pick = np.arange(len(weaker))
+    g = np.stack([estimate for estimate, _ in behind])[weaker, pick]
+    front = np.stack([estimate for estimate, _ in ahead]).mean(axis=0)
+    psi = np.where(weaker == 0, behind[0][1], behind[1][1])
+    front_psi = (ahead[0][1] + ahead[1][1]) / 2 * np.where(front < 0, -1, 1)
+    low = g - np.abs(front) + float(ndtri(0.025)) * burst_error(psi - front_psi, bursts)
+    return Told(np.mean(values, axis=0), g, np.abs(front), low)
+
+
+def _one_by_one(values: Float64, classes: Int64) -> tuple[Float64, Float64]:
+    """Influences of each class' own column, float64 (n_classes,) and (m, n_classes)."""
+    found = [influences(values[:, c : c + 1], classes == c) for c in range(values.shape[1])]
+    return np.array([estimate[0] for estimate, _ in found]), np.column_stack([psi for _, psi in found])
+
+
+def _points(features: PartFeatures, kept: Int64) -> Float64:
+    vectors = features.vectors[kept]
+    return principal(vectors, N_DIRECTIONS).of(vectors)
+
+
+def _geometry(boxes: npt.NDArray[np.float32]) -> Float64:
+    """Place and size of each box, of unit spread, float64 (m, 6): what a filling cannot hide."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    shape = np.column_stack(
+        [boxes, areas(boxes), np.log(np.maximum(sides[:, 0], 1e-3) / np.maximum(sides[:, 1], 1e-3))]
+    )
+    values = shape.astype(np.float64)
+    return np.asarray((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-9))
+
+
+def _null(
+    points: list[Float64], known: tuple[Int64, Int64, Int64], n_permutations: int, rng: np.random.Generator
+) -> list[Float64]:
+    """Balanced accuracy of each filling's probe under permuted labels, float64 (n_permutations,) each."""
+    classes, bursts, folds = known
+    piece, group = pieces(bursts, classes)
+    null = [np.empty(n_permutations) for _ in points]
+    for i, shuffled in enumerate(permuted_groups(group, n_permutations, rng)):
+        permuted = shuffled[piece]
+        for values, one in zip(points, null, strict=True):
+            one[i] = balanced_accuracy(predict(values, permuted, folds, equal_priors=True), permuted)
+    return null
+
+
+def _error(right: Bool, classes: Int64, bursts: Int64) -> float:
+    """Standard error of a balanced accuracy, over bursts."""
+    size = np.bincount(classes)
+    recall = np.bincount(classes, weights=right) / np.maximum(size, 1)
+    psi = (right - recall[classes]) / (size[classes] * np.count_nonzero(size))
+    return float(burst_error(psi[:, None], bursts)[0])

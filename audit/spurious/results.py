@@ -1,0 +1,285 @@
+"""What the analysis of spurious features hands to its section: small, frozen, JSON; and the table of all candidates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from audit.analyses.base import Result
+from audit.model import DatasetView
+from audit.report import Picture
+from audit.shown import picture
+from audit.spurious.candidates import NEURON
+from audit.spurious.harm import NO_CONFLICT
+from audit.spurious.remedies import grouped
+from audit.spurious.study import CONFIRMED, REJECTED, Evidence, Sample, SpuriousConfig, Study
+
+SHOWN_RISKS, SHOWN_OTHERS = 3, 2
+"""Findings of features with a place in the picture, and of others."""
+
+SHOWN = 5
+"""Pictures shown of each kind."""
+
+SPURIOUS_SCHEMA = pa.schema(
+    [
+        ("feature", pa.string()),
+        ("kind", pa.string()),
+        ("layer", pa.string()),
+        ("class", pa.string()),
+        ("g", pa.float64()),
+        ("p_max_t", pa.float64()),
+        ("g_foreground", pa.float64()),
+        ("g_background", pa.float64()),
+        ("earliest_layer", pa.string()),
+        ("complexity", pa.float64()),
+        ("gap", pa.float64()),
+        ("gap_low", pa.float64()),
+        ("gap_high", pa.float64()),
+        ("worst_group_accuracy", pa.float64()),
+        ("worst_group_after", pa.float64()),
+        ("level", pa.string()),
+        ("verdict", pa.string()),
+        ("same_as", pa.list_(pa.string())),
+    ]
+)
+"""Every candidate that is not merged into another, strongest evidence first; null = not measured."""
+
+
+class Read(Result):
+    """How much of the label can be read off parts of the pictures; see :class:`audit.spurious.context.Readable`."""
+
+    background: float
+    low: float
+    high: float
+    guess: float
+    p: float
+    foreground: float
+    whole: float
+    box: float
+    n: int
+    n_given: int
+
+
+class Feature(Result):
+    """A feature to be shown."""
+
+    name: str
+    kind: str
+    layer: str
+    label: str
+    g: float
+    p_max_t: float
+    foreground: float | None
+    background: float | None
+    earliest: str
+    earliest_of_class: str
+    gap: float | None
+    gap_low: float | None
+    gap_high: float | None
+    before: float | None
+    after: float | None
+    n_agreeing: int
+    n_conflicting: int
+    reason: str
+    levels: tuple[str, ...]
+    verdict: str
+    is_spurious: bool
+    is_risk: bool
+    n_more: int
+    """Further features of the same evidence on the same class."""
+    agreeing: tuple[Picture, ...]
+    conflicting: tuple[Picture, ...]
+
+    @property
+    def level(self) -> str:
+        """The levels in one text."""
+        return "+".join(self.levels)
+
+
+class Point(Result):
+    """A candidate in the plane of predictivity and availability."""
+
+    name: str
+    what: str
+    g: float
+    available: float
+
+
+class SpuriousResult(Result):
+    """What was found; the lists are tables."""
+
+    config: SpuriousConfig
+    n: int
+    n_labelled: int
+    n_classes: int
+    reason: str
+    n_candidates: int = 0
+    n_associated: int = 0
+    n_risks: int = 0
+    n_spurious: int = 0
+    read: Read | None = None
+    features: tuple[Feature, ...] = ()
+    plane: tuple[Point, ...] = ()
+    accuracy: float | None = None
+    used_predictions: bool = False
+    has_neurons: bool = False
+
+
+def nothing(sample: Sample, n_labelled: int, config: SpuriousConfig, reason: str) -> SpuriousResult:
+    """The result where nothing can be judged."""
+    n_classes = len(sample.names)
+    return SpuriousResult(config=config, n=len(sample.rows), n_labelled=n_labelled, n_classes=n_classes, reason=reason)
+
+
+def result(sample: Sample, found: Study, chosen: Sequence[Evidence], config: SpuriousConfig) -> SpuriousResult:
+    """The result of a study, with the pictures that will be shown."""
+    view = sample.view
+    return SpuriousResult(
+        config=config,
+        n=len(sample.rows),
+        n_labelled=sum(label is not None for label in view.column("label")),
+        n_classes=len(sample.names),
+        reason="",
+        n_candidates=found.n_candidates,
+        n_associated=sum("E1" in one.levels for one in found.found),
+        n_risks=sum(one.is_risk for one in found.found),
+        n_spurious=sum(one.is_spurious for one in found.found),
+        read=None if found.readable is None else Read(**vars(found.readable)),
+        features=tuple(_feature(sample, found, one) for one in chosen),
+        plane=_plane(found),
+        accuracy=found.accuracy,
+        used_predictions=found.used_predictions,
+        has_neurons=view.neurons is not None,
+    )
+
+
+def chosen(found: Study) -> list[Evidence]:
+    """The features that become findings: confirmed ones, the strongest of each class with a place, harmful others."""
+    examined = [one for one in found.found if one.cue is not None and one.verdict != REJECTED]
+    confirmed = [one for one in examined if one.verdict == CONFIRMED]
+    risks: dict[str, Evidence] = {}
+    for one in examined:
+        if one.is_risk and one.verdict != CONFIRMED:
+            risks.setdefault(one.label, one)
+    others = [one for one in examined if not one.is_risk and not one.is_spurious and _needs_a_look(one)]
+    return [*confirmed, *list(risks.values())[:SHOWN_RISKS], *others[:SHOWN_OTHERS]]
+
+
+def _needs_a_look(one: Evidence) -> bool:
+    """Whether a feature without a place in the picture is harmful, or so tied to its class that harm cannot be seen."""
+    if one.candidate.kind == NEURON or "E1" not in one.levels or one.harm is None:
+        return False
+    return "E4" in one.levels or one.harm.reason.startswith(NO_CONFLICT)
+
+
+def table(found: Study) -> pa.Table:
+    """All evidence as a table in :data:`SPURIOUS_SCHEMA`."""
+    rows = [_row(one) for one in found.found]
+    return pa.Table.from_pylist(rows, SPURIOUS_SCHEMA)
+
+
+def _row(one: Evidence) -> dict[str, object]:
+    cost, known = one.harm, one.known
+    numbers = {
+        "g": one.g,
+        "p_max_t": one.p_max_t,
+        "g_foreground": one.foreground,
+        "g_background": one.background,
+        "complexity": math.nan if known is None else known.complexity,
+        "gap": math.nan if cost is None else cost.gap,
+        "gap_low": math.nan if cost is None else cost.low,
+        "gap_high": math.nan if cost is None else cost.high,
+        "worst_group_accuracy": math.nan if cost is None else cost.before,
+        "worst_group_after": math.nan if cost is None else cost.after,
+    }
+    texts = {
+        "feature": one.candidate.name,
+        "kind": one.candidate.kind,
+        "layer": one.candidate.layer,
+        "class": one.label,
+        "earliest_layer": None if known is None else known.earliest,
+        "level": "+".join(sorted(one.levels)),
+        "verdict": one.verdict,
+        "same_as": list(one.alike),
+    }
+    return {**texts, **{name: _known(value) for name, value in numbers.items()}}
+
+
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _feature(sample: Sample, found: Study, one: Evidence) -> Feature:
+    rows, groups, strength = grouped(sample, found, one)
+    cost = one.harm
+    same = [e for e in found.found if e.label == one.label and e.is_risk == one.is_risk and e.is_risk]
+    return Feature(
+        name=one.candidate.name,
+        kind=one.candidate.kind,
+        layer=one.candidate.layer,
+        label=one.label,
+        g=one.g,
+        p_max_t=one.p_max_t,
+        foreground=_known(one.foreground),
+        background=_known(one.background),
+        earliest=one.known.earliest if one.known else "",
+        earliest_of_class=one.known_class.earliest if one.known_class else "",
+        gap=None if cost is None else _known(cost.gap),
+        gap_low=None if cost is None else _known(cost.low),
+        gap_high=None if cost is None else _known(cost.high),
+        before=None if cost is None else _known(cost.before),
+        after=None if cost is None else _known(cost.after),
+        n_agreeing=int(np.isin(groups, (0, 3)).sum()),
+        n_conflicting=int(np.isin(groups, (1, 2)).sum()),
+        reason="" if cost is None else cost.reason,
+        levels=tuple(sorted(one.levels)),
+        verdict=one.verdict,
+        is_spurious=one.is_spurious,
+        is_risk=one.is_risk,
+        n_more=max(0, len(same) - 1),
+        agreeing=_pictures(sample.view, (rows, groups, strength), (3, 0)),
+        conflicting=_pictures(sample.view, (rows, groups, strength), (2, 1)),
+    )
+
+
+Known = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]
+"""What :func:`audit.spurious.remedies.grouped` gives."""
+
+
+def _pictures(view: DatasetView, known: Known, wanted: tuple[int, int]) -> tuple[Picture, ...]:
+    """The clearest images of two groups, some of each, with what they are."""
+    rows, groups, strength = known
+    shown = []
+    for group in wanted:
+        at = np.flatnonzero(groups == group)
+        at = at[np.lexsort((rows[at], -np.abs(strength[at])))][:SHOWN]
+        says = "with the feature" if group % 2 else "without the feature"
+        shown += [picture(view, int(r), f"{view.images.column('label')[int(r)].as_py()}, {says}") for r in rows[at]]
+    return tuple(shown)
+
+
+def _plane(found: Study) -> tuple[Point, ...]:
+    points = [
+        Point(name=one.candidate.name, what=_what(one), g=round(one.g, 4), available=round(one.known.mean, 4))
+        for one in found.found
+        if one.known is not None
+    ]
+    classes = {one.label: one.known_class for one in found.found if one.known_class is not None}
+    points += [
+        Point(name=label, what="the class itself", g=1.0, available=round(known.mean, 4))
+        for label, known in sorted(classes.items())
+        if known is not None
+    ]
+    return tuple(points)
+
+
+def _what(one: Evidence) -> str:
+    if one.is_spurious:
+        return "spurious"
+    if one.is_risk:
+        return "shortcut risk"
+    return "on the object or not placed" if one.candidate.kind == NEURON else "no place in the picture"
