@@ -122,6 +122,25 @@ class Neurons:
 
 
 @dataclass(frozen=True)
+class Tops:
+    """The pictures that each of N neurons answers to most, by its largest activation, the largest first.
+
+    Attributes
+    ----------
+    rows : int32 (N, k)
+        Which rows of the view; of pictures with the same content the first only. -1 where there are fewer than k.
+    values : float32 (N, k)
+        The largest activation, in parts of the neuron's range; NaN where there is none.
+    places : int32 (N, k)
+        Where in the layer's grid that is, row by row; -1 where there is none.
+    """
+
+    rows: npt.NDArray[np.int32]
+    values: npt.NDArray[np.float32]
+    places: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
 class PartFeatures:
     """What an extractor says about one part of m pictures.
 
@@ -185,6 +204,8 @@ class DatasetView:
         Present when the analysis says it needs them; ``parts`` are None too where they cannot be made.
     copies
         What :func:`audit.duplicates.find.find_within` finds, searched once for all analyses; None: not searched yet.
+    tops
+        Comes with ``dna``: its rows are the neurons of that.
     """
 
     name: str
@@ -197,6 +218,7 @@ class DatasetView:
     neurons: Neurons | None = None
     parts: Parts | None = None
     copies: Pairs | None = None
+    tops: Tops | None = None
 
     def __len__(self) -> int:
         return int(self.images.num_rows)

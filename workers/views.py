@@ -20,6 +20,7 @@ from storage.artefacts import Artefact, Artefacts
 from storage.parquet import map_table
 from workers.steps.params import ViewRef
 from workers.steps.parts import load as load_parts
+from workers.steps.tops import from_table
 
 EVERYTHING = frozenset(Need)
 
@@ -40,7 +41,7 @@ def load_view(artefact: Artefact, name: str, needs: Collection[Need] = EVERYTHIN
     """
     inputs = artefact.table("images.parquet", IMAGES_SCHEMA.names)
     about = artefact.provenance
-    embeddings = neighbours = dna = None
+    embeddings = neighbours = dna = tops = None
     if Need.EMBEDDINGS in needs or Need.NEIGHBOURS in needs:
         vectors = mapped(artefact.file("vectors.npy"))
         embeddings = Embeddings(vectors, about["extractor"]["name"], about["extractor_fingerprint"])
@@ -48,6 +49,7 @@ def load_view(artefact: Artefact, name: str, needs: Collection[Need] = EVERYTHIN
         neighbours = load_neighbours(artefact)
     if Need.DNA in needs:
         dna = Dna.from_table(artefact.table("dna.parquet"))
+        tops = from_table(artefact.table("tops.parquet"), dna.ranges.n_neurons)
     return DatasetView(
         name=name,
         fingerprint=about["content"],
@@ -57,6 +59,7 @@ def load_view(artefact: Artefact, name: str, needs: Collection[Need] = EVERYTHIN
         neighbours=neighbours,
         dna=dna,
         neurons=load_neurons(artefact) if Need.NEURONS in needs else None,
+        tops=tops,
     )
 
 

@@ -30,7 +30,8 @@ def arrange(view: DatasetView) -> DatasetView:
     """The same dataset with its rows in the order of their raw path bytes.
 
     A view that is in that order already, as the engine makes them, is returned as it is; nothing is copied. In another
-    order it loses what was searched before (``copies``).
+    order it loses what
+    names rows of the old one (``copies``, ``tops``).
     """
     order = pc.sort_indices(view.images.column("path_bytes")).to_numpy().astype(np.int64)
     if np.array_equal(order, np.arange(len(order))):
@@ -43,6 +44,7 @@ def arrange(view: DatasetView) -> DatasetView:
         neurons=view.neurons and take_neurons(view.neurons, order),
         parts=view.parts and take_parts(view.parts, order),
         copies=None,
+        tops=None,
     )
 
 
