@@ -56,7 +56,7 @@ def test_numbers_of_an_analysis_that_failed_are_null() -> None:
     value = comparison_json({})
     assert value["dna"]["distance"] is None
     assert value["dna"]["layers"] == {}
-    for name in ("two_sample", "frechet", "kid", "cmmd"):
+    for name in ("two_sample", "frechet", "kid", "cmmd", "class_parts"):
         assert set(value[name].values()) == {None}
     assert value["coverage"]["precision"]["value"] is None
     assert value["coverage"]["reverse"]["recall"]["null_high"] is None
@@ -71,6 +71,12 @@ def test_kernel_distances_come_with_interval_null_band_and_p_value() -> None:
 def test_distances_that_there_were_too_few_images_for_are_null() -> None:
     value = comparison_json({"kernel_distances": {"kid": None, "cmmd": None}})
     assert set(value["kid"].values()) == {None}
+
+
+def test_what_is_left_with_equal_class_shares_is_given() -> None:
+    found = comparison_json({"class_parts": {"share": 0.7, "share_low": 0.6, "n_left_out": 3}})["class_parts"]
+    assert (found["share"], found["share_low"], found["p_value"]) == (0.7, 0.6, None)
+    assert "n_left_out" not in found
 
 
 def test_coverage_is_given_both_ways() -> None:
