@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import about, calibrating, demonstration, reading, running, serving
+from api.cli import about, calibrating, demonstration, layers, reading, running, serving
 
 LOOK = "Look at what was found"
 SERVE = "Serve"
@@ -49,6 +49,7 @@ app.command("worker", rich_help_panel=SERVE)(serving.worker)
 extractors = typer.Typer()
 extractors.callback(invoke_without_command=True)(about.extractors)
 extractors.command("calibrate")(calibrating.calibrate)
+extractors.command("layers")(layers.layers)
 app.add_typer(extractors, name="extractors", rich_help_panel=ABOUT)
 app.command("analyses", rich_help_panel=ABOUT)(about.analyses)
 app.command("doctor", rich_help_panel=ABOUT)(about.doctor)
