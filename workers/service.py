@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 import structlog
@@ -20,6 +20,7 @@ from storage.sources import Source, SourceSpec, open_source
 from workers import logging
 from workers.calibration import calibrate_on
 from workers.errors import InUseError, UnknownIdError
+from workers.layers import measure_layers
 from workers.progress import audit_record, dataset_record
 from workers.reading import Reading
 from workers.runtime import Runtime
@@ -34,6 +35,9 @@ from workers.submission import (
 )
 from workers.verdicts import ANALYSIS as SUSPECTS
 from workers.verdicts import Said, record, recorded
+
+if TYPE_CHECKING:
+    from audit.extractors.layer_card import LayerCard
 
 __all__ = ["Audit", "AuditRequest", "Dataset", "Progress", "Service", "Status"]
 
@@ -175,6 +179,26 @@ class Service(Reading):
         self.runtime.forget_extractor(extractor)
         log.info("extractor.calibrated", extractor=extractor, dataset=dataset_id, ranges=spec.ranges_sha256[:12])
         return spec, said
+
+    def layers(
+        self,
+        dataset_id: str,
+        extractor: str,
+        *,
+        n_images: int = 500,
+        on_progress: Callable[[int, int], object] = lambda done, total: None,
+    ) -> LayerCard:
+        """Measure the layers of an extractor on a scanned dataset; nothing is kept.
+
+        Raises
+        ------
+        TooFewImagesError
+            If there are fewer than 50 usable pictures.
+        FailedError, NotReadyError
+            If the dataset is not scanned.
+        """
+        row = self._done(SubjectKind.DATASET, dataset_id)
+        return measure_layers(self.runtime, row, extractor, n_images, on_progress)
 
     # watch -----------------------------------------------------------------------------------------------------------
 

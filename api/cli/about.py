@@ -19,7 +19,7 @@ _MARKS = {"ok": "ok      ", "warning": "warning ", "broken": "BROKEN  "}
 
 
 def extractors(context: typer.Context, as_json: Json = False) -> None:
-    """List the extractors that can be asked for; calibrate one on your own pictures."""
+    """List the extractors that can be asked for; calibrate one, or look at its layers, on your own pictures."""
     if context.invoked_subcommand is not None:
         return
     from api.catalogue import extractor_rows

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import about, agreeing, calibrating, demonstration, reading, running, serving, verdicts
+from api.cli import about, agreeing, calibrating, demonstration, layers, reading, running, serving, verdicts
 
 LOOK = "Look at what was found"
 SERVE = "Serve"
@@ -51,6 +51,7 @@ extractors = typer.Typer()
 extractors.callback(invoke_without_command=True)(about.extractors)
 extractors.command("calibrate")(calibrating.calibrate)
 extractors.command("agree")(agreeing.agree)
+extractors.command("layers")(layers.layers)
 app.add_typer(extractors, name="extractors", rich_help_panel=ABOUT)
 app.command("analyses", rich_help_panel=ABOUT)(about.analyses)
 app.command("doctor", rich_help_panel=ABOUT)(about.doctor)

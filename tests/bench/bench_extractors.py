@@ -4,7 +4,8 @@
 
 k-NN (k = 10, cosine, five stratified folds) and, with ``--probe``, a logistic probe on standardised features (the same
 folds). Besides Assay's own extractors: ``pixels`` (16 x 16), ``random`` (the bundled network with random weights) and
-``teacher`` (MobileNetV2 trained on ImageNet at 224 pixels, mean over places), the reference.
+three networks trained on ImageNet, at 224 pixels, mean over places: ``teacher`` (MobileNetV2), the reference,
+``resnet50v2`` (its first three stages) and ``squeezenet``.
 """
 
 from __future__ import annotations
@@ -25,8 +26,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from audit.extractors import load_extractor
+from audit.extractors._mobilenet import Trunk
+from audit.extractors._network import forward
+from audit.extractors._torch import TorchRun
+from audit.extractors.bundled import PREPROCESSING
 from tests.bench.real_pictures import shared_data
-from workers.allocator import share_one_arena
+from tests.bench.reference_networks import NETWORKS, reference
+from workers.allocator import keep_freed_activations, share_one_arena
 
 K = 10
 FOLDS = 5
@@ -66,6 +72,7 @@ def evaluation_sets() -> dict[str, list[tuple[str, str]]]:
 def main() -> None:
     """Print a row for each question and the ratio of the means to the reference's."""
     share_one_arena()
+    keep_freed_activations()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", nargs="*")
     parser.add_argument("--extractors", nargs="+", default=["pixels", "random", "classical", "bundled", "teacher"])
@@ -97,30 +104,19 @@ def features_of(name: str) -> tuple[int, Features]:
     """Side of the input, and the function from uint8 (b, side, side, 3) to features."""
     if name == "pixels":
         return 16, lambda batch: batch.reshape(len(batch), -1).astype(np.float32) - 127.5
-    if name in ("random", "teacher"):
-        return _trunk(name)
-    extractor = load_extractor(name)
+    if name == "random":
+        return PREPROCESSING.input.size, _random()
+    extractor = reference(name) if name in NETWORKS else load_extractor(name)
     return extractor.spec.input.size, lambda batch: extractor.features(batch).embedding
 
 
-def _trunk(name: str) -> tuple[int, Features]:
+def _random() -> Features:
     import torch
 
-    from audit.extractors._mobilenet import Trunk
-    from audit.extractors._network import Preprocessing, forward
-    from audit.extractors._torch import TorchRun
-    from audit.extractors.base import InputSpec
-    from audit.extractors.bundled import PREPROCESSING
-    from infra.train_extractor.teacher import read_teacher
-    from infra.train_extractor.train import TEACHER
-
     torch.manual_seed(0)
-    side = 224 if name == "teacher" else PREPROCESSING.input.size
-    trunk = read_teacher(shared_data() / TEACHER) if name == "teacher" else Trunk()
-    trunk = trunk.eval().to(memory_format=torch.channels_last)
-    shown = Preprocessing(InputSpec(size=side), PREPROCESSING.mean, PREPROCESSING.std)
+    trunk = Trunk().eval().to(memory_format=torch.channels_last)
     run = TorchRun(lambda x: (trunk(x.contiguous(memory_format=torch.channels_last))[-1].mean((2, 3)), {}), "cpu")
-    return side, lambda batch: forward(shown, run, batch).embedding
+    return lambda batch: forward(PREPROCESSING, run, batch).embedding
 
 
 def embedded(paths: list[str], side: int, features: Features) -> Floats:
