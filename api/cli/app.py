@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import about, calibrating, demonstration, reading, running, serving
+from api.cli import about, calibrating, demonstration, dna, reading, running, serving
 
 LOOK = "Look at what was found"
 SERVE = "Serve"
@@ -44,6 +44,7 @@ app.command("list", rich_help_panel=LOOK)(reading.list_audits)
 app.command("report", rich_help_panel=LOOK)(reading.report)
 app.command("outliers", rich_help_panel=LOOK)(reading.outliers)
 app.command("neighbours", rich_help_panel=LOOK)(reading.neighbours)
+app.add_typer(dna.app, name="dna", rich_help_panel=LOOK)
 app.command("serve", rich_help_panel=SERVE)(serving.serve)
 app.command("worker", rich_help_panel=SERVE)(serving.worker)
 extractors = typer.Typer()
