@@ -121,6 +121,25 @@ class Neurons:
 
 
 @dataclass(frozen=True)
+class Tops:
+    """The pictures that each of N neurons answers to most, by its largest activation, the largest first.
+
+    Attributes
+    ----------
+    rows : int32 (N, k)
+        Which rows of the view; of pictures with the same content the first only. -1 where there are fewer than k.
+    values : float32 (N, k)
+        The largest activation, in parts of the neuron's range; NaN where there is none.
+    places : int32 (N, k)
+        Where in the layer's grid that is, row by row; -1 where there is none.
+    """
+
+    rows: npt.NDArray[np.int32]
+    values: npt.NDArray[np.float32]
+    places: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
 class PartFeatures:
     """What an extractor says about one part of m pictures.
 
@@ -182,6 +201,8 @@ class DatasetView:
         The quarantined and skipped inputs, in IMAGES_SCHEMA.
     embeddings, neighbours, dna, neurons, parts
         Present when the analysis says it needs them; ``parts`` are None too where they cannot be made.
+    tops
+        Comes with ``dna``: its rows are the neurons of that.
     """
 
     name: str
@@ -193,6 +214,7 @@ class DatasetView:
     dna: Dna | None = None
     neurons: Neurons | None = None
     parts: Parts | None = None
+    tops: Tops | None = None
 
     def __len__(self) -> int:
         return int(self.images.num_rows)

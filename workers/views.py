@@ -16,6 +16,7 @@ from audit.dna import Dna
 from audit.model import IMAGES_SCHEMA, OK, DatasetView, Embeddings, Neighbours, Neurons
 from storage.artefacts import Artefact
 from storage.parquet import map_table
+from workers.steps.tops import from_table
 
 EVERYTHING = frozenset(Need)
 
@@ -33,7 +34,7 @@ def load_view(artefact: Artefact, name: str, needs: Collection[Need] = EVERYTHIN
     """
     inputs = artefact.table("images.parquet", IMAGES_SCHEMA.names)
     about = artefact.provenance
-    embeddings = neighbours = dna = None
+    embeddings = neighbours = dna = tops = None
     if Need.EMBEDDINGS in needs or Need.NEIGHBOURS in needs:
         vectors = mapped(artefact.file("vectors.npy"))
         embeddings = Embeddings(vectors, about["extractor"]["name"], about["extractor_fingerprint"])
@@ -41,6 +42,7 @@ def load_view(artefact: Artefact, name: str, needs: Collection[Need] = EVERYTHIN
         neighbours = load_neighbours(artefact)
     if Need.DNA in needs:
         dna = Dna.from_table(artefact.table("dna.parquet"))
+        tops = from_table(artefact.table("tops.parquet"), dna.ranges.n_neurons)
     return DatasetView(
         name=name,
         fingerprint=about["content"],
@@ -50,6 +52,7 @@ def load_view(artefact: Artefact, name: str, needs: Collection[Need] = EVERYTHIN
         neighbours=neighbours,
         dna=dna,
         neurons=load_neurons(artefact) if Need.NEURONS in needs else None,
+        tops=tops,
     )
 
 

@@ -1,21 +1,17 @@
 """The pass of :mod:`audit.maths.histograms` over activations, compiled by numba (ADR 0015).
 
-Only :func:`audit.maths.histograms.count` imports it, when something is counted: numba takes most of a second to import.
-It lets go of the interpreter's lock, so that several batches are counted at once. No arithmetic is reordered.
+Only :func:`audit.maths.histograms.count` imports it, when something is counted.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from audit.maths import histograms
+from audit.maths.compiled import Compiled, inlined
 from audit.maths.histograms import (
     COARSE_OF_BIN,
     INNER_BINS,
@@ -42,10 +38,6 @@ _ZERO = np.float32(0)
 _COARSE = np.append(COARSE_OF_BIN, N_COARSE).astype(np.uint8)
 
 Bins = npt.NDArray[np.uint8]
-
-_COMPILING = threading.Lock()
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Block(NamedTuple):
@@ -84,12 +76,7 @@ class _Block(NamedTuple):
     squares: Ints
 
 
-def _inlined(function: F) -> F:
-    jitted: F = numba.njit(nogil=True, error_model="numpy")(function)
-    return jitted
-
-
-@_inlined
+@inlined
 def _begin(block: _Block) -> None:
     """Begin an image."""
     coarse, sums, top, place = block.coarse, block.sums, block.top, block.place
@@ -101,7 +88,7 @@ def _begin(block: _Block) -> None:
         place[k] = -1
 
 
-@_inlined
+@inlined
 def _cut(row: Floats, low: Floats, scale: Floats, block: _Block) -> None:
     """Where the activations of one place lie, in float32 arithmetic throughout, and in which bin."""
     u, step, bins = block.u, block.step, block.bin
@@ -118,7 +105,7 @@ def _cut(row: Floats, low: Floats, scale: Floats, block: _Block) -> None:
         bins[k] = np.uint8(inner if is_number else np.int32(N_BINS))
 
 
-@_inlined
+@inlined
 def _put(width: int, place: int, is_ring: bool, block: _Block) -> None:
     """Count one place of the image."""
     u, step, bins, top, where = block.u, block.step, block.bin, block.top, block.place
@@ -140,14 +127,14 @@ def _put(width: int, place: int, is_ring: bool, block: _Block) -> None:
             sums[2, k] += bins[k] != N_BINS
 
 
-@_inlined
+@inlined
 def _square(below: int, n: int) -> np.int64:
     """A squared share, in 2**-30."""
     share = below / n
     return np.int64(np.rint(share * share * SPREAD_UNIT))
 
 
-@_inlined
+@inlined
 def _end(start: int, width: int, bucket: int, block: _Block, into: Sums) -> None:
     """Add what is known of the image to the state; the sum of its positions becomes their number in ``coarse``."""
     coarse, total, buckets, spread = block.coarse, block.sums, into.buckets, into.spread
@@ -171,13 +158,13 @@ def _end(start: int, width: int, bucket: int, block: _Block, into: Sums) -> None
             spread[row, i] += squares[below] if n + 1 == len(squares) else _square(below, n)
 
 
-@_inlined
+@inlined
 def _mean(total: int, n: int) -> float:
     """A mean of cut positions in parts of the range; they lie half a step low, which is added."""
     return (total / n + 0.5) / _RANGE if n else np.nan
 
 
-@_inlined
+@inlined
 def _describe(start: int, width: int, image: int, block: _Block, into: ByImage) -> None:
     """Write what the image gave."""
     coarse, sums, top, place = block.coarse, block.sums, block.top, block.place
@@ -192,7 +179,7 @@ def _describe(start: int, width: int, image: int, block: _Block, into: ByImage) 
             border[image, start + k] = _mean(sums[1, k], sums[2, k])
 
 
-@_inlined
+@inlined
 def _leave(start: int, width: int, block: _Block, into: Sums) -> None:
     """Add what is known of the batch to the state, and forget it."""
     counts, tails = block.counts, block.tails
@@ -207,7 +194,7 @@ def _leave(start: int, width: int, block: _Block, into: Sums) -> None:
             tails[side, k] = 0
 
 
-@_inlined
+@inlined
 def _new_block(positions: int) -> _Block:
     squares = np.zeros(positions + 1, np.int64)
     for below in range(positions):
@@ -248,7 +235,7 @@ def count(values: Floats, ranges: Floats, buckets: Ints, ring: Bits, sums: Sums)
     b, _, c = values.shape
     images = _empty(b, c, c if ring.any() else 0)
     values = values if values.flags.c_contiguous and values.flags.writeable else np.array(values, np.float32, order="C")
-    _compiled()(values, ranges, np.array(buckets), ring, (sums, images))
+    PASS(values, ranges, np.array(buckets), ring, (sums, images))
     return images
 
 
@@ -261,31 +248,10 @@ def _empty(b: int, c: int, n_border: int) -> ByImage:
     )
 
 
-def _compiled() -> Callable[..., None]:
-    """The pass; threads that ask for it at once wait for one of them to compile it."""
-    with _COMPILING:
-        return _compile()
-
-
-@lru_cache(maxsize=1)
-def _compile() -> Callable[..., None]:
-    """The compiled pass, from numba's cache if there is one.
-
-    The cache is a folder beside this file, or else the user's (``NUMBA_CACHE_DIR`` names another). Where none can be
-    written, or what is in it cannot be read, every process that counts compiles for itself.
-    """
-    try:
-        kept: Callable[..., None] = numba.njit(nogil=True, error_model="numpy", cache=True)(_count)
-        _try(kept)
-    except Exception:
-        plain: Callable[..., None] = numba.njit(nogil=True, error_model="numpy")(_count)
-        return plain
-    return kept
-
-
-def _try(kernel: Callable[..., None]) -> None:
-    """Count nothing, so that it is compiled."""
+def _nothing() -> tuple[Any, ...]:
     sums = Sums(*(np.zeros((0, *shape), np.int64) for shape in histograms.SHAPES))
-    images = _empty(0, 0, 0)
-    nothing = np.zeros((0, 0, 0), np.float32), np.zeros((2, 0), np.float32), np.zeros(0, np.int64), np.zeros(0, bool)
-    kernel(*nothing, (sums, images))
+    values, ranges = np.zeros((0, 0, 0), np.float32), np.zeros((2, 0), np.float32)
+    return values, ranges, np.zeros(0, np.int64), np.zeros(0, bool), (sums, _empty(0, 0, 0))
+
+
+PASS = Compiled(_count, _nothing)

@@ -116,6 +116,11 @@ def test_neurons_by_image_are_those_of_each_picture_and_add_up_to_the_dna(
     assert (view.neurons.layers["last"].stop, view.neurons.border_layer) == (view.dna.ranges.n_neurons, "last")
     means = view.dna.mean_sum / view.dna.n_images / (MEAN_UNIT * INNER_BINS)
     np.testing.assert_allclose(view.neurons.values.mean(axis=0, dtype=np.float64), means, atol=1e-3)
+    assert view.tops is not None
+    assert view.tops.rows.shape == (view.dna.ranges.n_neurons, 9)
+    listed = (view.tops.rows == 7) & (view.tops.places == expected.place[0][:, None])
+    np.testing.assert_allclose(view.tops.values[listed], expected.top[0][listed.any(axis=1)], atol=0.01)
+    assert listed.sum() > len(listed) * 9 / N / 2
 
 
 def test_the_zip_holds_the_report_and_its_tables(service: Service, done: Audit) -> None:

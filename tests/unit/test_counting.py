@@ -25,9 +25,9 @@ def fresh() -> Iterator[None]:
     """As in a process that has not counted yet."""
     from audit.maths import counting
 
-    counting._compile.cache_clear()
+    counting.PASS.forget()
     yield
-    counting._compile.cache_clear()
+    counting.PASS.forget()
 
 
 def seen(grid: np.ndarray, token: float = 63.0):
@@ -79,12 +79,8 @@ def test_an_infinite_activation_has_a_mean_that_float16_holds() -> None:
 def test_it_counts_where_no_cache_can_be_kept(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
     from numba.core import caching
 
-    expected = seen(np.arange(16.0))
-    from audit.maths import counting
-
-    counting._compile.cache_clear()
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
-    np.testing.assert_array_equal(seen(np.arange(16.0)).values, expected.values)
+    assert seen(np.arange(16.0)).place[0, 0] == 15
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from audit.dna.tops import TopKeeper
 from audit.errors import FingerprintMismatchError
 from audit.model import OK, QUARANTINED
 from audit.pictures.statistics import PICTURE_SCHEMA
@@ -26,6 +27,7 @@ from storage.sources import SourceSpec
 from workers.context import StepContext
 from workers.steps.measuring import Measure, Measured
 from workers.steps.params import EmbedParams
+from workers.steps.tops import first_rows, numbered, renamed, to_table
 
 if TYPE_CHECKING:
     from workers.decoders import DecodedBatch
@@ -53,8 +55,13 @@ T = TypeVar("T")
 
 @dataclass
 class Shard:
-    """What is known so far about the pictures of a shard, by position."""
+    """What is known so far about the pictures of a shard, by position.
 
+    ``numbers``, int32 (n,), are the same for pictures of the same content: ``tops`` knows them by these.
+    """
+
+    tops: TopKeeper
+    numbers: npt.NDArray[np.int32]
     rows: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     failed: dict[int, tuple[str, str]] = field(default_factory=dict)
     vectors: dict[int, Float32] = field(default_factory=dict)
@@ -77,21 +84,25 @@ def run(context: StepContext) -> Outcome:
             "the extractor at submission and here", params.extractor_fingerprint, extractor.spec.fingerprint
         )
     measure = Measure(extractor)
-    shard = _fill(context, params, images.column("locator").to_pylist(), measure)
+    hashes = images.column("content_hash").to_pylist()
+    shard = Shard(TopKeeper(extractor.ranges.n_neurons), numbered(hashes))
+    _fill(shard, context, params, images.column("locator").to_pylist(), measure)
     with runtime.artefacts.workspace() as folder:
         empty = np.zeros((0, extractor.spec.dimension), runtime.settings.vector_dtype)
-        files = _write(folder, shard, images.column("content_hash").to_pylist(), empty)
+        files = _write(folder, shard, hashes, empty)
         files["dna.parquet"] = write_table(measure.dna().to_table(), folder / "dna.parquet")
         files |= _write_neurons(folder, shard, extractor.ranges.n_neurons)
+        positions = np.array(sorted(shard.vectors), np.int32)
+        tops = renamed(shard.tops.tops(), first_rows(shard.numbers[positions], positions))
+        files["tops.parquet"] = write_table(to_table(tops), folder / "tops.parquet")
         made_of = {"extractor": params.extractor_fingerprint, "n_pictures": images.num_rows}
         about = made_of | {"border_layer": shard.border_layer}
         runtime.artefacts.commit("shard", params.shard.fingerprint, files, about)
     return outcome
 
 
-def _fill(context: StepContext, params: EmbedParams, locators: Sequence[str], measure: Measure) -> Shard:
+def _fill(shard: Shard, context: StepContext, params: EmbedParams, locators: Sequence[str], measure: Measure) -> None:
     """Decode and measure every picture of the shard."""
-    shard = Shard()
     runtime = context.runtime
     source = SourceSpec.model_validate(params.source)
     wanted = runtime.extractor(params.extractor).spec.input
@@ -101,7 +112,6 @@ def _fill(context: StepContext, params: EmbedParams, locators: Sequence[str], me
         if measured is not None:
             _keep(shard, batch, measured)
         context.progress(len(shard.vectors) + len(shard.failed), len(locators))
-    return shard
 
 
 def forwarded(
@@ -134,13 +144,15 @@ def _is_done(future: Future[T] | None) -> bool:
 def _keep(shard: Shard, batch: DecodedBatch, measured: Measured) -> None:
     """Keep unit vectors and neurons; a picture whose vector has no direction is quarantined."""
     shard.rows.update(zip(batch.positions, batch.rows, strict=True))
-    shard.border_layer = measured.neurons.border_layer
+    neurons = measured.neurons
+    shard.border_layer = neurons.border_layer
+    shard.tops.add(neurons.top, neurons.place, shard.numbers[np.array(batch.positions)[measured.usable]])
     counted = 0
     for position, vector, is_usable in zip(batch.positions, measured.vectors, measured.usable, strict=True):
         if is_usable:
             shard.vectors[position] = vector
-            shard.neurons[position] = measured.neurons.values[counted]
-            shard.border[position] = measured.neurons.border[counted]
+            shard.neurons[position] = neurons.values[counted]
+            shard.border[position] = neurons.border[counted]
             counted += 1
         else:
             shard.failed[position] = ("bad_embedding", "the extractor gave a vector with NaN, infinity or length zero")

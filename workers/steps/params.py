@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-SHARD_VERSION = 2
+SHARD_VERSION = 3
 """Goes up whenever the same pictures and extractor can give another shard artefact."""
 
-SEAL_VERSION = 4
+SEAL_VERSION = 5
 """Goes up whenever the same shards can give another embedding set."""
 
 

@@ -33,6 +33,7 @@ from workers.steps.embed import SHARD_SCHEMA
 from workers.steps.measuring import unit_vectors
 from workers.steps.params import SEAL_VERSION, SealParams
 from workers.steps.scan import count_status
+from workers.steps.tops import from_table, sealed, to_table
 
 Number = TypeVar("Number", bound=np.floating[Any])
 
@@ -83,8 +84,8 @@ def _about(context: StepContext, params: SealParams, content: str) -> dict[str, 
 def _files(context: StepContext, params: SealParams, shards: list[Artefact], folder: Path) -> dict[str, Path]:
     """Write every file of the set."""
     slim = [name for name in SHARD_SCHEMA.names if name not in LOOKS]
-    images = joined(context.runtime.scan(params.scan), [shard.table("rows.parquet", slim) for shard in shards])
-    images, place = canonical(images)
+    rows = [shard.table("rows.parquet", slim) for shard in shards]
+    images, place = canonical(joined(context.runtime.scan(params.scan), rows))
     extractor = context.runtime.extractor(params.extractor)
     n = len(place)
     like = np.zeros((0, extractor.spec.dimension), np.float32)
@@ -102,6 +103,9 @@ def _files(context: StepContext, params: SealParams, shards: list[Artefact], fol
     write_table(images, folder / "images.parquet")
     write_usable(images.filter(pc.equal(images.column("status"), OK)), place, shards, folder / "usable.arrow")
     write_table(dna.to_table(), folder / "dna.parquet")
+    n_neurons = extractor.ranges.n_neurons
+    parts = (from_table(shard.table("tops.parquet"), n_neurons) for shard in shards)
+    write_table(to_table(sealed(rows, place, parts, n_neurons)), folder / "tops.parquet")
     return {path.name: path for path in sorted(folder.iterdir())}
 
 
