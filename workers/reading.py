@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from workers.runtime import Runtime
 
 MAX_LIMIT = 1000
+_LOOKED_UP = frozenset({Need.EMBEDDINGS, Need.NEIGHBOURS})
 
 
 class Reading:
@@ -185,8 +187,14 @@ class Reading:
             raise PictureError("bad_embedding", "the extractor gave a vector without a direction")
         return self._search(found, view, vectors, k)
 
-    def _view(self, audit_id: str, dataset: str | None) -> tuple[Artefact, DatasetView]:
-        """An embedding set of an audit, the first unless another is named, and its view with vectors and neighbours."""
+    def dna(self, audit_id: str, dataset: str | None = None) -> DatasetView:
+        """A dataset of an audit with its Visual DNA and what every neuron gave for each image; ``dataset`` as above."""
+        return self._view(audit_id, dataset, {Need.DNA, Need.NEURONS})[1]
+
+    def _view(
+        self, audit_id: str, dataset: str | None, needs: Collection[Need] = _LOOKED_UP
+    ) -> tuple[Artefact, DatasetView]:
+        """An embedding set of an audit, the first unless another is named, and its view with what is needed."""
         self._done(SubjectKind.AUDIT, audit_id)
         with self.runtime.database.read() as tx:
             inputs = queries.inputs(tx, audit_id)
@@ -201,7 +209,7 @@ class Reading:
         if row is None:
             raise UnknownIdError("embedding set", str(inputs[place].embedding_set_id))
         found = self.runtime.artefacts.open("embedding_set", row.artefact)
-        return found, load_view(found, names[place], {Need.EMBEDDINGS, Need.NEIGHBOURS})
+        return found, load_view(found, names[place], needs)
 
     def _place(self, view: DatasetView, image: str) -> int:
         for column in ("image_id", "path"):

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from api.cli import about, agreeing, calibrating, demonstration, layers, reading, running, serving, verdicts
+from api.cli import (
+    about,
+    agreeing,
+    calibrating,
+    demonstration,
+    dna,
+    layers,
+    reading,
+    running,
+    serving,
+    verdicts,
+)
 
 LOOK = "Look at what was found"
 SERVE = "Serve"
@@ -45,6 +56,7 @@ app.command("report", rich_help_panel=LOOK)(reading.report)
 app.command("outliers", rich_help_panel=LOOK)(reading.outliers)
 app.command("neighbours", rich_help_panel=LOOK)(reading.neighbours)
 app.command("verdict", rich_help_panel=LOOK)(verdicts.verdict)
+app.add_typer(dna.app, name="dna", rich_help_panel=LOOK)
 app.command("serve", rich_help_panel=SERVE)(serving.serve)
 app.command("worker", rich_help_panel=SERVE)(serving.worker)
 extractors = typer.Typer()

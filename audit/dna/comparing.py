@@ -221,3 +221,9 @@ def basic_interval(distance: float, floor: float, drawn: Doubles, level: float) 
     again = np.sqrt(np.maximum((drawn[1:] + distance - drawn[0]) ** 2 - floor**2, 0.0))
     below, above = np.quantile(again, [(1 - level) / 2, (1 + level) / 2]) - distance
     return max(0.0, corrected - float(above)), max(corrected, corrected - float(below))
+
+
+def layer_distances(reference: Dna, found: Comparison) -> dict[str, float]:
+    """Mean distance of the living neurons of every layer, in standard deviations of the reference."""
+    slices = reference.ranges.slices.items()
+    return {name: float(found.distance[r][found.living[r]].mean()) for name, r in slices if found.living[r].any()}

@@ -112,7 +112,7 @@ def parquet_bytes(table: pa.Table, form: bytes) -> bytes:
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), FORM: form})
     texts = [field.name for field in table.schema if pa.types.is_string(field.type) or pa.types.is_boolean(field.type)]
     shuffled = {
-        field.name + (".list.element" if pa.types.is_fixed_size_list(field.type) else ""): _encoding(field.type)
+        field.name + (".list.element" if hasattr(field.type, "value_type") else ""): _encoding(field.type)
         for field in table.schema
         if field.name not in texts
     }
@@ -133,7 +133,7 @@ def parquet_bytes(table: pa.Table, form: bytes) -> bytes:
 
 
 def _encoding(kind: pa.DataType) -> str:
-    inner = kind.value_type if pa.types.is_fixed_size_list(kind) else kind
+    inner = getattr(kind, "value_type", kind)
     return "BYTE_STREAM_SPLIT" if inner.bit_width >= 32 else "PLAIN"
 
 

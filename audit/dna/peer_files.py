@@ -19,14 +19,26 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from audit.dna.comparing import NO_UNCERTAINTY
+from audit.dna.files import ABOUT, about_of, parquet_bytes, read_parquet
 from audit.errors import ConfigError, FingerprintMismatchError
 from audit.maths import peer
 from audit.maths.histograms import Doubles
 
 KINDS = ("histogram", "gaussian", "layer-gaussian")
+FORM = b"peer-1"
 _ARRAYS = {"histogram": ("",), "gaussian": ("mu-", "var-"), "layer-gaussian": ("mu-", "sigma-")}
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("layer", pa.string(), nullable=False),
+        pa.field("shape", pa.list_(pa.int32()), nullable=False),
+        pa.field("values", pa.list_(pa.float64()), nullable=False),
+    ]
+)
+"""Counts up to 2**53 are exact as float64."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,3 +169,35 @@ def _normal(left: tuple[npt.NDArray[Any], ...], right: tuple[npt.NDArray[Any], .
 
 def _frechet(left: tuple[npt.NDArray[Any], ...], right: tuple[npt.NDArray[Any], ...]) -> float:
     return peer.frechet((left[0], right[0]), (left[1], right[1]))
+
+
+def to_bytes(dna: PeerDna) -> bytes:
+    """An imported DNA as one Parquet file: a row per array of a layer, marked "no uncertainty available"."""
+    rows: list[dict[str, Any]] = [
+        {"layer": layer, "shape": list(array.shape), "values": array.astype(np.float64).ravel()}
+        for layer, arrays in dna.layers.items()
+        for array in arrays
+    ]
+    about = {name: getattr(dna, name) for name in ("kind", "extractor", "n_images", "n_bins")} | {
+        "note": NO_UNCERTAINTY
+    }
+    schema = _SCHEMA.with_metadata({ABOUT: json.dumps(about, sort_keys=True)})
+    return parquet_bytes(pa.Table.from_pylist(rows, schema=schema), FORM)
+
+
+def from_bytes(data: bytes) -> PeerDna:
+    """The imported DNA that :func:`to_bytes` wrote.
+
+    Raises
+    ------
+    ConfigError
+        If the file is not one.
+    """
+    table = read_parquet(data, FORM, "imported Visual DNA")
+    about = about_of(table)
+    kind = np.int64 if about["kind"] == "histogram" else np.float64
+    layers: dict[str, tuple[npt.NDArray[Any], ...]] = {}
+    for row in table.to_pylist():
+        array = np.array(row["values"]).reshape(row["shape"]).astype(kind)
+        layers[row["layer"]] = (*layers.get(row["layer"], ()), array)
+    return PeerDna(about["kind"], about["extractor"], about["n_images"], about["n_bins"], layers)

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from audit.dna.peer_files import PeerDna, compare_peer, read_peer
+from audit.dna.peer_files import PeerDna, compare_peer, from_bytes, read_peer, to_bytes
 from audit.errors import ConfigError, FingerprintMismatchError
 
 ABOUT = {"type": "histogram", "feature_extractor_name": "vit", "neurons_list": {"a": 2}, "num_images": 3}
@@ -75,3 +75,10 @@ def test_different_bins_are_refused() -> None:
     other = read_peer(*pair(ABOUT, {"a": np.ones((2, 5), np.int32)}))
     with pytest.raises(ConfigError, match="bins"):
         compare_peer(dna(), other)
+
+
+def test_an_imported_dna_survives_its_own_file() -> None:
+    found = from_bytes(to_bytes(dna()))
+    assert (found.kind, found.extractor, found.n_images, found.n_bins) == ("histogram", "vit", 3, 4)
+    assert compare_peer(found, dna()).distance == 0
+    assert found.layers["a"][0].dtype == np.int64

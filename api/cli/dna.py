@@ -1,0 +1,254 @@
+"""``assay dna``: look at stored Visual DNA, compare it, choose neurons, take it elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.cli.dna_sources import audited, read_dna, whole_dna, write
+from api.cli.exits import CommandError, Exit
+from api.cli.opening import say
+
+if TYPE_CHECKING:
+    from audit.dna import Dna
+    from audit.dna.compact import Compact
+    from audit.dna.peer_files import PeerDna
+    from audit.dna.weights import NeuronWeights
+
+WHICH = "An audit, AUDIT:DATASET, a .parquet of assay dna export, or the published library's .json."
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
+Out = Annotated[Path, typer.Option(metavar="FILE", help="File to write.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of permutations and resamples.")]
+Which = Annotated[str, typer.Argument(metavar="DNA", help=WHICH)]
+
+app = typer.Typer(no_args_is_help=True, help="Look at Visual DNA, compare it, choose neurons, take it elsewhere.")
+
+
+@app.command()
+def show(dna: Which, as_json: Json = False) -> None:
+    """Say what a Visual DNA holds: images, layers, neurons, extractor."""
+    found = _described(read_dna(dna))
+    if as_json:
+        _write(found)
+        return
+    layers = ", ".join(f"{name} {n}" for name, n in found["layers"].items())
+    say(f"{found['form']}, {found['n_images']:,} images\nextractor {found['extractor']}\nneurons by layer: {layers}")
+    if found["note"]:
+        say(found["note"])
+
+
+def _described(dna: Dna | Compact | PeerDna) -> dict[str, Any]:
+    from audit.dna import Dna
+    from audit.dna.comparing import NO_UNCERTAINTY
+    from audit.dna.peer_files import PeerDna
+
+    if isinstance(dna, PeerDna):
+        sizes = {name: len(arrays[0]) for name, arrays in dna.layers.items()}
+        about = {"form": f"imported {dna.kind}", "n_images": dna.n_images, "note": NO_UNCERTAINTY}
+        return {**about, "extractor": dna.extractor, "layers": sizes}
+    slices = dna.ranges.slices if isinstance(dna, Dna) else dna.layers
+    sizes = {name: rows.stop - rows.start for name, rows in slices.items()}
+    form = "whole" if isinstance(dna, Dna) else "compact"
+    return {"form": form, "n_images": dna.size, "note": "", "extractor": dna.extractor, "layers": sizes}
+
+
+@app.command()
+def compare(
+    reference: Which,
+    candidate: Which,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Saved neuron weights of assay dna select.")
+    ] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Compare two Visual DNA: distance, what sampling alone gives, interval and p-value."""
+    from audit.dna.peer_files import PeerDna, compare_peer
+
+    left, right = read_dna(reference), read_dna(candidate)
+    if isinstance(left, PeerDna) and isinstance(right, PeerDna):
+        _tell_peer(vars(compare_peer(left, right)), as_json=as_json)
+        return
+    found = _compared(whole_dna(reference), whole_dna(candidate), weights, seed)
+    if as_json:
+        _write(found)
+    else:
+        _tell(found)
+
+
+def _compared(reference: Dna, candidate: Dna, weights: Path | None, seed: int) -> dict[str, Any]:
+    import numpy as np
+
+    from audit.dna.comparing import Asked, compare, layer_distances
+
+    chosen = None if weights is None else _weights(weights)
+    array = None if chosen is None else chosen.array(reference.ranges, reference.extractor)
+    found = compare(reference, candidate, np.random.default_rng(seed), Asked(weights=array))
+    said = {"weights": None if chosen is None else chosen.fingerprint, "layers": layer_distances(reference, found)}
+    return {**vars(found.total), **said}
+
+
+def _weights(path: Path) -> NeuronWeights:
+    from audit.dna.weights import NeuronWeights
+
+    try:
+        return NeuronWeights.from_json(path.read_bytes())
+    except OSError as error:
+        raise CommandError(Exit.USAGE, f"--weights {path} cannot be read: {error.strerror}.") from None
+
+
+def _tell(found: dict[str, Any]) -> None:
+    if found["corrected"] is None:
+        say(f"Not compared: {found['p_value_note']}")
+        return
+    interval = "" if found["low"] is None else f" [{found['low']:.3f}, {found['high']:.3f}]"
+    say(f"beyond sampling  {found['corrected']:.3f}{interval} SD of the reference")
+    say(f"measured         {found['distance']:.3f}, of which sampling alone gives {found['floor']:.3f}")
+    p = found["p_value"]
+    say(f"p-value          {found['p_value_note'] if p is None else f'{p:.3f}'}")
+    for name, distance in found["layers"].items():
+        say(f"{name:<17}{distance:.3f}")
+
+
+def _tell_peer(found: dict[str, Any], *, as_json: bool) -> None:
+    said = {name: found[name] for name in ("measure", "distance", "layers", "note")}
+    if as_json:
+        _write(said)
+        return
+    say(f"{said['measure']} {said['distance']:.6g}, as the published library computes it; {said['note']}")
+    for name, distance in said["layers"].items():
+        say(f"{name:<17}{distance:.6g}")
+
+
+@app.command()
+def matrix(
+    dna: Annotated[list[str], typer.Argument(metavar="DNA...", help=WHICH)],
+    as_json: Json = False,
+) -> None:
+    """Distances between all of several Visual DNA, beyond sampling; row by row in SD of the row's dataset."""
+    from audit.dna import Dna
+    from audit.dna.compact import Compact, compact
+    from audit.dna.matrix import distance_matrix
+
+    read = [(name, read_dna(name)) for name in dna]
+    forms = [compact(one) if isinstance(one, Dna) else one for _, one in read]
+    if not all(isinstance(one, Compact) for one in forms):
+        raise CommandError(
+            Exit.USAGE, "imported Visual DNA has no place in a matrix; compare two with assay dna compare."
+        )
+    found = distance_matrix([one for one in forms if isinstance(one, Compact)])
+    if as_json:
+        tables = {name: [_row(row) for row in table.tolist()] for name, table in vars(found).items()}
+        _write({"names": dna, **tables})
+        return
+    for name, row in zip(dna, found.corrected, strict=True):
+        say("  ".join([*(f"{value:7.3f}" for value in row), name]))
+
+
+def _row(values: list[float]) -> list[float | None]:
+    """NaN as null."""
+    return [value if value == value else None for value in values]  # noqa: PLR0124 - NaN differs from itself
+
+
+@app.command()
+def select(
+    dna: Which,
+    out: Out,
+    neurons: Annotated[
+        list[str] | None, typer.Option("--neurons", metavar="LAYER[:N]", help="A layer or one neuron; may be repeated.")
+    ] = None,
+    having: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN=VALUE", help="Learn from an audit's pictures with this value against the others."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="What the weights are called.")] = "",
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Choose neurons, by name or by an attribute that pictures have, and save their weights."""
+    if (neurons is None) == (having is None):
+        raise CommandError(Exit.USAGE, "give either --neurons or --having.")
+    from audit.dna.weights import of_neurons
+
+    if neurons is not None:
+        whole = whole_dna(dna)
+        made = of_neurons(whole.ranges, whole.extractor, neurons, name=name or " + ".join(neurons))
+    else:
+        made = _learnt(dna, str(having), name or str(having), seed)
+    write(out, made.to_json())
+    _tell_weights(made, as_json=as_json)
+
+
+def _learnt(dna: str, having: str, name: str, seed: int) -> NeuronWeights:
+    import numpy as np
+
+    from audit.dna.weights import of_attribute
+
+    column, _, value = having.partition("=")
+    view = audited(dna)
+    if view.dna is None or view.neurons is None:
+        raise CommandError(Exit.FAILED, f"the audit {dna!r} holds no neurons by image; audit the dataset again.")
+    values = [None if one is None else str(one) for one in view.column(column)]
+    has = np.array([one == value for one in values], dtype=bool)
+    lacks = np.array([one is not None and one != value for one in values], dtype=bool)
+    if not has.any():
+        raise CommandError(Exit.USAGE, f"no picture has {having}; columns are label, split and meta.NAME.")
+    sides = [np.asarray(view.neurons.values[mask], np.float64) for mask in (has, lacks)]
+    rng = np.random.default_rng(seed)
+    return of_attribute(view.dna.ranges, view.dna.extractor, sides[0], sides[1], rng, name=name)
+
+
+def _tell_weights(made: NeuronWeights, *, as_json: bool) -> None:
+    evidence = None if made.evidence is None else made.evidence.model_dump(mode="json")
+    counts = {name: sum(weight > 0 for weight in layer) for name, layer in made.layers.items()}
+    if as_json:
+        _write({"name": made.name, "fingerprint": made.fingerprint, "neurons": counts, "evidence": evidence})
+        return
+    say(f"{made.name}: {made.made}\nneurons by layer: " + ", ".join(f"{name} {n}" for name, n in counts.items()))
+    if made.evidence is not None:
+        found = made.evidence
+        say(f"on pictures held out, AUC {found.auc:.3f} [{found.low:.3f}, {found.high:.3f}]")
+
+
+@app.command("export")
+def export(
+    dna: Which,
+    out: Out,
+    small: Annotated[
+        bool, typer.Option("--compact", help="Only what a matrix takes: no interval or p-value can be had of it.")
+    ] = False,
+) -> None:
+    """Write a Visual DNA to a file that compares anywhere."""
+    from audit.dna import compact, files
+
+    whole = whole_dna(dna)
+    data = compact.to_bytes(compact.compact(whole)) if small else files.to_bytes(whole)
+    write(out, data)
+    say(f"{out}: {len(data):,} bytes, {whole.size:,} images")
+
+
+@app.command("import")
+def import_(
+    source: Annotated[
+        Path, typer.Argument(metavar="JSON", help="The published library's .json; its .npz lies beside it.")
+    ],
+    out: Out,
+) -> None:
+    """Read the published library's pair of files, check it, and write it as one; it has no uncertainty."""
+    from audit.dna.peer_files import PeerDna, to_bytes
+
+    found = read_dna(str(source))
+    if not isinstance(found, PeerDna):
+        raise CommandError(Exit.USAGE, f"{source} is no .json of the published library.")
+    write(out, to_bytes(found))
+    said = _described(found)
+    say(f"{out}: {said['form']}, {said['n_images']:,} images; {said['note']}")
+
+
+def _write(value: Any) -> None:
+    from api.cli.results import write_json
+
+    write_json(value)

@@ -1,0 +1,157 @@
+"""``assay dna`` over files and stored datasets."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from api.cli import dna_sources, main
+from audit.dna import DnaCounter, files
+from audit.dna.weights import NeuronWeights
+from audit.model import DatasetView, Neurons
+from tests.api_fake import AUDIT_ID, FakeService, audit_record
+from tests.views import RANGES, make_view
+
+
+def stored(name: str, shift: float = 0.0) -> DatasetView:
+    """Ninety pictures of three classes; those of class dog move neuron 3 of the layer late."""
+    rng = np.random.default_rng(len(name))
+    late = (0.2 * rng.normal(size=(90, 1, 6)) + shift).astype(np.float32)
+    late[60:, 0, 3] += 0.8
+    counter = DnaCounter(RANGES, "e")
+    early = (0.2 * rng.normal(size=(90, 3, 4)) + shift).astype(np.float32)
+    counter.add({"early": early, "late": late})
+    means = np.concatenate([early.mean(axis=1), late[:, 0]], axis=1).astype(np.float16)
+    layers = {"early": slice(0, 4), "late": slice(4, 10)}
+    neurons = Neurons(values=means, layers=layers, border=np.zeros((90, 0), np.float16), border_layer="")
+    return dataclasses.replace(make_view(1, name=name), dna=counter.dna(), neurons=neurons)
+
+
+class Stored(FakeService):
+    """A comparison whose datasets differ."""
+
+    def dna(self, audit_id: str, dataset: str | None = None) -> DatasetView:
+        """The reference, or the candidate if it is named."""
+        assert audit_id == AUDIT_ID
+        return stored("candidate", 0.3) if dataset == "candidate" else stored("reference")
+
+
+@pytest.fixture(autouse=True)
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Stored(tmp_path / "store", [audit_record()])
+    monkeypatch.setattr(dna_sources, "opened", fake.open)
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
+    assert main(["dna", *words, "--json"]) == 0
+    value: dict[str, object] = json.loads(capsys.readouterr().out)
+    return value
+
+
+def test_a_stored_dna_says_what_it_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    found = run(capsys, "show", "last")
+    assert found == {"form": "whole", "n_images": 90, "note": "", "extractor": "e", "layers": {"early": 4, "late": 6}}
+
+
+def test_two_datasets_of_a_comparison_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    found = run(capsys, "compare", "last", "last:candidate")
+    assert found["p_value"] == 0.001
+    assert found["distance"] == pytest.approx(1.4, abs=0.25)
+    assert list(found["layers"]) == ["early", "late"]
+
+
+def test_a_comparison_for_people_says_distance_and_p_value(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dna", "compare", "last", "last:candidate"]) == 0
+    out = capsys.readouterr().out
+    assert "beyond sampling" in out
+    assert "p-value          0.001" in out
+
+
+def test_an_exported_dna_compares_as_the_stored_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "dna.parquet"
+    assert main(["dna", "export", "last:candidate", "--out", str(out)]) == 0
+    capsys.readouterr()
+    assert files.from_bytes(out.read_bytes()).same_as(stored("candidate", 0.3).dna)
+    assert run(capsys, "compare", "last", str(out)) == run(capsys, "compare", "last", "last:candidate")
+
+
+def test_a_matrix_takes_stored_and_compact_ones_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "small.parquet"
+    assert main(["dna", "export", "last:candidate", "--compact", "--out", str(out)]) == 0
+    capsys.readouterr()
+    found = run(capsys, "matrix", "last", str(out))
+    assert found["names"] == ["last", str(out)]
+    assert found["corrected"][0][0] == 0
+    assert found["distance"][0][1] == pytest.approx(1.4, abs=0.25)
+
+
+def test_weights_learnt_from_a_label_find_its_neuron(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "dog.json"
+    found = run(capsys, "select", "last", "--having", "label=dog", "--out", str(out))
+    made = NeuronWeights.from_json(out.read_bytes())
+    assert np.flatnonzero(made.layers["late"]).tolist() == [3]
+    assert found["fingerprint"] == made.fingerprint
+    assert found["evidence"]["low"] > 0.8
+    assert run(capsys, "compare", "last", "last:candidate", "--weights", str(out))["weights"] == made.fingerprint
+
+
+def test_neurons_chosen_by_name_are_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "late.json"
+    found = run(capsys, "select", "last", "--neurons", "late:1", "--neurons", "early", "--out", str(out))
+    assert found["neurons"] == {"early": 4, "late": 1}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["select", "last", "--out", "x.json"], "either --neurons or --having"),
+        (["select", "last", "--having", "label=cow", "--out", "x.json"], "no picture has label=cow"),
+        (["select", "last", "--neurons", "middle", "--out", "x.json"], "no neuron or layer"),
+        (["compare", "last", "gone.parquet"], "gone.parquet cannot be read"),
+        (["compare", "last", "last", "--weights", "gone.json"], "--weights gone.json cannot be read"),
+        (["export", "last", "--out", "/nowhere/x"], "--out /nowhere/x cannot be written"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["dna", *words]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 1
+
+
+def peer_files(folder: Path, name: str, counts: list[list[int]]) -> Path:
+    """The published library's pair."""
+    about = {"type": "histogram", "feature_extractor_name": "vit", "neurons_list": {"a": 1}, "num_images": 3}
+    (folder / f"{name}.json").write_text(json.dumps(about))
+    data = io.BytesIO()
+    np.savez_compressed(data, a=np.array(counts, np.int32))
+    (folder / f"{name}.npz").write_bytes(data.getvalue())
+    return folder / f"{name}.json"
+
+
+def test_the_published_librarys_files_are_imported_and_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left, right = peer_files(tmp_path, "left", [[4, 0, 0]]), peer_files(tmp_path, "right", [[0, 0, 4]])
+    out = tmp_path / "left.parquet"
+    assert main(["dna", "import", str(left), "--out", str(out)]) == 0
+    assert "no uncertainty available" in capsys.readouterr().out
+    found = run(capsys, "compare", str(out), str(right))
+    assert (found["measure"], found["distance"]) == ("EMD", 2.0)
+    assert "no uncertainty available" in found["note"]
+
+
+def test_a_table_that_is_no_dna_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
+    assert main(["dna", "show", str(tmp_path / "other.parquet")]) == 2
+    assert "not a Visual DNA file" in capsys.readouterr().err
