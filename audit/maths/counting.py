@@ -260,4 +260,4 @@ def _nothing() -> tuple[Any, ...]:
     return values, ranges, np.zeros(0, np.int64), np.zeros(0, bool), (sums, _empty(0, 0, 0))
 
 
-PASS = Compiled(_count, _nothing)
+PASS = Compiled(_count, _nothing, reads=(histograms,))
