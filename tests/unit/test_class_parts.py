@@ -22,6 +22,7 @@ def drawn(counts, seed, *, move=(0.0, 0.0, 0.0), name="reference"):
 
 
 def run(*views, **settings):
+    settings = {"n_permutations": 199, "n_resamples": 199} | settings
     return class_parts.compute(views, class_parts.ANALYSIS.config(**settings), RNG(3)).result
 
 
@@ -82,7 +83,7 @@ def test_a_difference_of_class_shares_alone_is_not_left():
 def test_a_difference_of_pictures_alone_is_left_whole():
     result = run(drawn((80, 80, 80), 0), drawn((80, 80, 80), 1, move=(0.6, 0.6, 0.6), name="candidate"))
     assert result.share == pytest.approx(1)
-    assert result.p_value == pytest.approx(1 / 1000)
+    assert result.p_value == pytest.approx(1 / 200)
     assert result.auc_matched_low > 0.5
 
 
@@ -97,6 +98,13 @@ def test_the_class_that_was_moved_is_named_first_and_alone():
     (finding,) = class_parts.section(result).findings
     assert "1 class of 3, most in b" in finding.sentence
     assert finding.pictures
+
+
+def test_every_class_that_differs_is_all_of_them():
+    result = run(drawn((80, 80, 80), 0), drawn((80, 80, 80), 1, move=(1.0, 1.0, 1.0), name="candidate"))
+    (finding,) = class_parts.section(result).findings
+    assert "in all 3 classes" in finding.sentence
+    assert result.total_low < result.total < result.total_high
 
 
 def test_alike_datasets_differ_in_no_class_and_have_no_share():
