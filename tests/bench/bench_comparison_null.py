@@ -2,7 +2,7 @@
 
 ``PYTHONPATH=. python -m tests.bench.bench_comparison_null [--splits 100] [--extractor bundled] [SET ...]``
 
-Pictures are embedded once; a split deals at most 1 200 of them to two datasets at random. For each measure: the
+Pictures are embedded once; a split deals at most 800 of them to two datasets at random. For each measure: the
 Kolmogorov-Smirnov p of its p-values against the uniform distribution, and how often it is at most .05. ``verdict`` is
 that of the two-sample test at 5 % (twice the smaller of its two p-values). ``held`` is how often the interval holds
 what is true of halves: an AUC of one half, a distance of 0.
@@ -35,8 +35,8 @@ from tests.bench.real_pictures import shared_data
 from workers.service import Service
 
 SETS = ("caltech101", "cifake")
-LARGEST = 1200
-N_FRECHET = 30
+LARGEST = 800
+N_FRECHET = 40
 """Splits on which the slower Fréchet distance is taken too."""
 
 
@@ -91,23 +91,23 @@ def part(view: DatasetView, rows: npt.NDArray[np.int64], name: str) -> DatasetVi
     rows = np.sort(rows)
     vectors = np.ascontiguousarray(view.vectors[rows])
     embeddings = Embeddings(vectors, name, "the same")
-    return DatasetView(name, name, view.images.take(rows), view.excluded, embeddings, nearest(vectors, 20, threads=2))
+    return DatasetView(name, name, view.images.take(rows), view.excluded, embeddings, nearest(vectors, 20, threads=1))
 
 
 def compared(left: DatasetView, right: DatasetView, rng: np.random.Generator, number: int) -> dict[str, list[float]]:
     """Value, p-value and whether the interval holds the truth, of every measure."""
-    test = two_sample.compute((left, right), two_sample.TwoSampleConfig(n_permutations=199), rng).result
+    test = two_sample.compute((left, right), two_sample.TwoSampleConfig(n_permutations=99), rng).result
     found = {
         "auc": [test.auc, test.p_value, test.auc_low <= 0.5 <= test.auc_high],
         "mmd": [test.mmd, test.mmd_p_value, np.nan],
         "verdict": [np.nan, 2 * min(test.p_value, test.mmd_p_value), np.nan],
     }
-    config = kernel_distances.KernelDistancesConfig(n_permutations=199, n_resamples=199, n_draws=20)
+    config = kernel_distances.KernelDistancesConfig(n_permutations=99, n_resamples=99, n_draws=20)
     kernel = kernel_distances.compute((left, right), config, rng).result
     for name, one in (("kid", kernel.kid), ("cmmd", kernel.cmmd)):
         found[name] = [one.value, one.p_value, one.low <= 0 <= one.high]
     if number < N_FRECHET:
-        distance = frechet.compute((left, right), frechet.FrechetConfig(), rng).result
+        distance = frechet.compute((left, right), frechet.FrechetConfig(n_draws=5), rng).result
         found["frechet"] = [distance.value, np.nan, distance.value <= distance.null_high]
         found["limit"] = [distance.infinite, np.nan, distance.infinite_low <= 0 <= distance.infinite_high]
     return found
