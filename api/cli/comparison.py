@@ -41,7 +41,19 @@ def comparison_json(results: Results) -> dict[str, Any]:
 _BAND = ("value", "low", "high", "null_low", "null_high")
 _TWO_SAMPLE = ("auc", "auc_low", "auc_high", "auc_null_low", "auc_null_high", "p_value", "mmd", "mmd_p_value")
 _FRECHET = (*_BAND, "infinite", "infinite_low", "infinite_high", "null_infinite")
-_CLASS_PARTS = ("total", "remaining", "share", "share_low", "share_high", "p_value", "auc_matched")
+_CLASS_PARTS = (
+    "total",
+    "total_low",
+    "total_high",
+    "remaining",
+    "remaining_low",
+    "remaining_high",
+    "share",
+    "share_low",
+    "share_high",
+    "p_value",
+    "auc_matched",
+)
 _KERNEL = (*_BAND, "p_value")
 
 

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from audit.analyses.base import Analysis, Computed, Config, Need, Result, register
 from audit.maths import class_kernels, kernels, pairs, permutation, probes, separability
 from audit.model import DatasetView
-from audit.report import Block, Column, Finding, ImagesBlock, Metric, Picture, Section, Severity, TableBlock
+from audit.report import Block, Column, Finding, Metric, Picture, Section, Severity, TableBlock
 from audit.shown import counted, picture
 
 VERSION = 1
@@ -55,6 +55,8 @@ class ClassPartsResult(Result):
     reason: str = ""
     n_left_out: int = 0
     total: float | None = None
+    total_low: float | None = None
+    total_high: float | None = None
     remaining: float | None = None
     remaining_low: float | None = None
     remaining_high: float | None = None
@@ -159,19 +161,21 @@ def _distances(
     """The distances and, where they differ beyond doubt, the share that remains."""
     parts = class_kernels.observed(strata)
     total, remaining = float(parts.own_shares[0]), float(parts.same_shares[0])
-    low, high = np.quantile(resampled.same_shares, [0.025, 0.975])
     found = {
         "total": total,
+        **_interval("total", resampled.own_shares),
         "remaining": remaining,
-        "remaining_low": float(low),
-        "remaining_high": float(high),
+        **_interval("remaining", resampled.same_shares),
         "p_value": permutation.p_value(remaining, null.same_shares),
     }
-    if np.quantile(resampled.own_shares, 0.025) > 0:
-        ratios = resampled.same_shares / resampled.own_shares
-        share_low, share_high = np.quantile(ratios, [0.025, 0.975])
-        found |= {"share": remaining / total, "share_low": float(share_low), "share_high": float(share_high)}
+    if total > 0 and found["total_low"] > 0:
+        found |= {"share": remaining / total, **_interval("share", resampled.same_shares / resampled.own_shares)}
     return found
+
+
+def _interval(name: str, values: pairs.Float64) -> dict[str, float]:
+    low, high = np.quantile(values, [0.025, 0.975])
+    return {f"{name}_low": float(low), f"{name}_high": float(high)}
 
 
 def _matched(
@@ -275,7 +279,11 @@ def _findings(result: ClassPartsResult) -> tuple[Finding, ...]:
     if not _differs(result) or not result.classes:
         return ()
     top, different = result.classes[0], [one for one in result.classes if one.p_max_t <= result.alpha]
-    where = f"{counted(len(different), 'class', 'classes')} of {len(result.classes)}, most in {top.label}"
+    n = len(different)
+    how_many = (
+        f"all {n} classes" if n == len(result.classes) else f"{counted(n, 'class', 'classes')} of {len(result.classes)}"
+    )
+    where = f"{how_many}, most in {top.label}" if len(result.classes) > 1 else top.label
     clear = result.share is not None and result.share >= 0.5
     return (
         Finding(
@@ -297,12 +305,7 @@ def _findings(result: ClassPartsResult) -> tuple[Finding, ...]:
 def _blocks(result: ClassPartsResult) -> tuple[Block, ...]:
     if result.total is None:
         return ()
-    blocks: list[Block] = []
-    top = result.classes[0]
-    if any(top.pictures) and top.p_max_t <= result.alpha:
-        captions = (f"{top.label} in the reference", f"{top.label} in the candidate")
-        blocks.append(ImagesBlock(title="The class that differs most", groups=top.pictures, captions=captions))
-    return (*blocks, _parts_table(result), _classes_table(result))
+    return (_parts_table(result), _classes_table(result))
 
 
 def _parts_table(result: ClassPartsResult) -> TableBlock:
@@ -313,7 +316,7 @@ def _parts_table(result: ClassPartsResult) -> TableBlock:
         Column(name="high", title="to", align="right", format="number"),
     )
     rows = (
-        ("as they are", result.total, None, None),
+        ("as they are", result.total, result.total_low, result.total_high),
         ("those of the reference in both", result.remaining, result.remaining_low, result.remaining_high),
     )
     note = (

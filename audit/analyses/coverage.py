@@ -207,7 +207,12 @@ def _blocks(result: CoverageResult) -> tuple[Block, ...]:
         Column(name="null_high", title="null to", align="right", format="number"),
     )
     rows = tuple((s.direction, s.name, s.value, s.null_low, s.null_high) for s in result.shares)
-    note = "Precision, recall and coverage are shares; density is 1 where two datasets are alike."
+    note = (
+        "Of “candidate against reference”: precision is the share of the candidate's images that lie among the "
+        "reference's, recall the share of the reference's that lie among the candidate's, coverage the share of the "
+        "reference's images that have one of the candidate's beside them, and density, 1 where two datasets are alike, "
+        "how crowded the reference is where the candidate's images lie. Null: halves of one dataset."
+    )
     return (TableBlock(title="Support both ways", columns=columns, rows=rows, note=note),)
 
 

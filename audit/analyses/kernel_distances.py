@@ -138,9 +138,13 @@ def _differs(result: KernelDistancesResult) -> bool:
 def _summary(result: KernelDistancesResult) -> str:
     if result.kid is None:
         return f"Not measured; there are too few images: {result.reason}."
-    band = f"halves of one dataset lie {_number(result.kid.null_low)} to {_number(result.kid.null_high)} apart"
-    said = f"KID is {_number(result.kid.value)} ({_number(result.kid.low)} to {_number(result.kid.high)}); {band}."
-    return said if _differs(result) else f"No difference found: {said}"
+    kid = result.kid
+    said = (
+        f"By KID, a distance that does not depend on the number of images, they lie {_number(kid.value)} apart "
+        f"({_number(kid.low)} to {_number(kid.high)}); halves of one dataset lie {_number(kid.null_low)} to "
+        f"{_number(kid.null_high)} apart."
+    )
+    return said if _differs(result) else f"No difference found. {said}"
 
 
 def _metric(name: str, found: KernelDistance | None, result: KernelDistancesResult) -> Metric:

@@ -82,8 +82,7 @@ def distances(strata: Strata, left: Float64, right: Float64) -> ByClass:
         signed = shares[0][strata.classes, None] * mean_left - own[strata.classes, None] * mean_right
         whole = (signed * (strata.kernel.values @ signed)).sum(axis=0)
         found.append(whole + (shares[0] ** 2) @ bias_left + (own**2) @ bias_right)
-    own_shares, same_shares = found
-    return ByClass(own_shares, same_shares, within)
+    return ByClass(found[0], found[1], within)
 
 
 def observed(strata: Strata) -> ByClass:

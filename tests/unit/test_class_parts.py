@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.analyses import class_parts
-from audit.maths import class_kernels, kernels
+from audit.maths import class_kernels, kernels, permutation
 from tests.views import view_of
 
 RNG = np.random.default_rng
@@ -22,6 +22,7 @@ def drawn(counts, seed, *, move=(0.0, 0.0, 0.0), name="reference"):
 
 
 def run(*views, **settings):
+    settings = {"n_permutations": 199, "n_resamples": 199} | settings
     return class_parts.compute(views, class_parts.ANALYSIS.config(**settings), RNG(3)).result
 
 
@@ -82,7 +83,7 @@ def test_a_difference_of_class_shares_alone_is_not_left():
 def test_a_difference_of_pictures_alone_is_left_whole():
     result = run(drawn((80, 80, 80), 0), drawn((80, 80, 80), 1, move=(0.6, 0.6, 0.6), name="candidate"))
     assert result.share == pytest.approx(1)
-    assert result.p_value == pytest.approx(1 / 1000)
+    assert result.p_value == pytest.approx(1 / 200)
     assert result.auc_matched_low > 0.5
 
 
@@ -99,6 +100,13 @@ def test_the_class_that_was_moved_is_named_first_and_alone():
     assert finding.pictures
 
 
+def test_every_class_that_differs_is_all_of_them():
+    result = run(drawn((80, 80, 80), 0), drawn((80, 80, 80), 1, move=(1.0, 1.0, 1.0), name="candidate"))
+    (finding,) = class_parts.section(result).findings
+    assert "in all 3 classes" in finding.sentence
+    assert result.total_low < result.total < result.total_high
+
+
 def test_alike_datasets_differ_in_no_class_and_have_no_share():
     result = run(drawn((60, 60, 60), 4), drawn((60, 60, 60), 5, name="candidate"))
     assert result.share is None
@@ -106,12 +114,15 @@ def test_alike_datasets_differ_in_no_class_and_have_no_share():
 
 
 def test_of_null_pairs_few_are_called_different():
-    settings = {"n_permutations": 99, "n_resamples": 99}
-    p = [
-        run(drawn((40, 30, 20), 2 * s), drawn((20, 30, 40), 2 * s + 1, name="candidate"), **settings).p_value
-        for s in range(50, 80)
-    ]
-    assert np.mean(np.array(p) <= 0.05) <= 0.17
+    groups = np.repeat([0, 1], [45, 45])
+    classes = np.concatenate([np.repeat([0, 1, 2], counts) for counts in ((20, 15, 10), (10, 15, 20))])
+    p = []
+    for seed in range(60):
+        strata = strata_of(CENTRES[classes] + 0.4 * RNG(seed).normal(size=(90, 12)), groups, classes)
+        null = class_kernels.permuted(strata, RNG(seed), 99).same_shares
+        p.append(permutation.p_value(class_kernels.observed(strata).same_shares[0], null))
+    assert np.mean(np.array(p) <= 0.05) <= 0.13
+    assert 0.35 < np.mean(p) < 0.65
 
 
 def test_classes_that_one_dataset_lacks_are_left_out_and_counted():
