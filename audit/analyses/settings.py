@@ -21,12 +21,16 @@ from audit.settings.attributes import Attribute, from_metadata
 from audit.settings.config import SettingsConfig
 from audit.settings.contexts import Groups
 from audit.settings.galleries import galleries, rarity, said
+from audit.settings.gaps import Gap, find_gaps
+from audit.settings.predictions import correctness, noises
 from audit.settings.results import (
     CONTEXTS_SCHEMA,
+    GAPS_SCHEMA,
     SETTINGS_SCHEMA,
     SPLITS_SCHEMA,
     About,
     Contexts,
+    GapRow,
     SettingsResult,
     TopRow,
 )
@@ -45,19 +49,27 @@ N_UNCOMMON = 12
 def compute(views: Sequence[DatasetView], config: SettingsConfig, rng: np.random.Generator) -> Computed:
     """Share of every setting in every class, the joint test, and the state of every image."""
     view, data, rows = _labelled(views[0])
-    test_rng, context_rng = rng.spawn(2)
-    found, ignored = from_metadata(view.images, max_values=config.max_values, multi_label=config.multi_label)
+    test_rng, context_rng, gap_rng = rng.spawn(3)
+    found, ignored = from_metadata(
+        view.images,
+        max_values=config.max_values,
+        multi_label=config.multi_label,
+        leave_out={config.predictions, *config.audited.values()},
+    )
     border = None if views[0].neurons is None else views[0].neurons.border[rows]
     context, contexts, groups = surroundings(view, data, border, config, context_rng)
     attributes = (*found, context) if context is not None else found
     judged = cells(data, attributes, config, test_rng)
     state = states(data, attributes, judged)
+    gaps = _gaps(view, data, (attributes, judged, state), config, gap_rng)
     tables = {
         "settings": _settings_table(judged, attributes),
         "splits": _splits_table(view, attributes, state),
         "contexts": _contexts_table(view, groups, contexts),
+        "gaps": pa.Table.from_pylist([vars(gap) | {"class": gap.label} for gap in gaps], GAPS_SCHEMA),
     }
-    return Computed(_result(view, data, (attributes, ignored, contexts), judged, state, config), tables)
+    result = _result(view, data, (attributes, ignored, contexts), judged, state, config)
+    return Computed(result.model_copy(update={"gaps": _worst(gaps)}), tables)
 
 
 def section(result: SettingsResult) -> Section:
@@ -131,6 +143,28 @@ def _contexts_table(view: DatasetView, groups: Groups | None, contexts: Contexts
     return pa.table(arrays, schema=CONTEXTS_SCHEMA)
 
 
+def _gaps(
+    view: DatasetView,
+    data: Labelled,
+    looked_at: tuple[Sequence[Attribute], Sequence[Cell], States],
+    config: SettingsConfig,
+    rng: np.random.Generator,
+) -> tuple[Gap, ...]:
+    """Accuracy gaps of the predictions that the configuration names; none without."""
+    if not config.predictions or not looked_at[0]:
+        return ()
+    correct = correctness(view.images, config.predictions)
+    noise = noises(view.images, data, looked_at, config.audited)
+    return find_gaps(data, looked_at[0], looked_at[2], correct, noise, rng)
+
+
+def _worst(gaps: Sequence[Gap]) -> tuple[GapRow, ...]:
+    """Those of all classes, then the largest of single classes."""
+    known = [gap for gap in gaps if gap.label and gap.gap is not None]
+    largest = sorted(known, key=lambda gap: (-(gap.gap or 0.0), gap.label, gap.attribute))[:N_TOP]
+    return tuple(GapRow(**vars(gap)) for gap in (*(g for g in gaps if not g.label), *largest))
+
+
 def _result(
     view: DatasetView,
     data: Labelled,
@@ -152,9 +186,10 @@ def _result(
         n_uncommon_images=int((state.n_uncommon > 0).sum()),
         dominant=tuple(tie for tie in ties if is_dominant(tie, config)),
         leaning=tuple(tie for tie in ties if not is_dominant(tie, config)),
-        uncommon=_most_uncommon(view, attributes, state, rare),
+        uncommon=_most_uncommon(view, attributes, state, rare.sum(axis=1)),
         galleries=galleries(view, data, attributes, rare, state),
         contexts=contexts,
+        gaps=(),
         top=_top(judged, config),
     )
 
@@ -202,6 +237,6 @@ ANALYSIS = register(
         section=section,
         source="Kattakinda and Feizi, FOCUS, ICML 2022; Westfall and Young 1993 for the maximum statistic",
         order=60,
-        tables=("settings", "splits", "contexts"),
+        tables=("settings", "splits", "contexts", "gaps"),
     )
 )

@@ -109,6 +109,11 @@ TABLES: Mapping[str, TableFile] = {
         ("image_id", "path", "context"),
         ("settings",),
     ),
+    "gaps": TableFile(
+        "How much worse a model's predictions are where a class is in an uncommon setting.",
+        ("class", "attribute", "n_common", "n_uncommon", "gap", "low", "high", "note"),
+        ("settings",),
+    ),
     "class_shares": TableFile(
         "Every class of two datasets with its share in each, those missing in the candidate first.",
         (

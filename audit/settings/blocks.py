@@ -21,6 +21,8 @@ def blocks(result: SettingsResult) -> tuple[Block, ...]:
         found.append(_associations(result))
     if result.attributes:
         found.append(_settings(result))
+    if result.gaps:
+        found.append(_gaps(result))
     if result.galleries:
         found.append(_galleries(result.galleries))
     if result.contexts.groups:
@@ -66,23 +68,45 @@ def _settings(result: SettingsResult) -> TableBlock:
     )
 
 
+def _gaps(result: SettingsResult) -> TableBlock:
+    rows = tuple(
+        (
+            gap.label or "all",
+            gap.attribute or "any",
+            gap.n_common,
+            gap.n_uncommon,
+            gap.accuracy_common,
+            gap.accuracy_uncommon,
+            *(None if v is None else 100 * v for v in (gap.gap, gap.low, gap.high, gap.corrected)),
+            gap.note,
+        )
+        for gap in result.gaps
+    )
+    titles = ("Class", "Setting", "Common", "Uncommon", "Right in common", "Right in uncommon", "Gap", "from", "to")
+    formats: tuple[Format, ...] = ("text", "text", "integer", "integer", "percent", "percent", "number", "number")
+    return TableBlock(
+        title="How much worse the model is in uncommon settings",
+        columns=columns_of((*titles, "Corrected", "Note"), (*formats, "number", "number", "text")),
+        rows=rows,
+        source="gaps",
+        note="Gap in percentage points: right in common less right in uncommon settings; over all classes it compares "
+        "within each class. Corrected: for settings that were read wrongly, where people looked at a sample.",
+    )
+
+
 def _galleries(shown: Sequence[Gallery]) -> ImagesBlock:
-    captions = tuple(
-        f"{one.label}: {_usual(one)} of the {counted(one.n_uncommon, 'picture')} of {one.n:,} in uncommon ones"
-        for one in shown
-    )
     return ImagesBlock(
-        title="Each class in its most common and its most uncommon settings",
-        groups=tuple((*one.common, *one.uncommon) for one in shown),
-        captions=captions,
-        note="Every picture with its state: tables/splits.parquet.",
+        title="Each class in its most usual and in its rarest settings",
+        groups=tuple((*one.common, *one.rare) for one in shown),
+        captions=tuple(_gallery_caption(one) for one in shown),
+        note="Rare: fewer than a quarter of the class. Uncommon: fewer than a tenth, beyond doubt. Every picture with "
+        "its state: tables/splits.parquet.",
     )
 
 
-def _usual(one: Gallery) -> str:
-    if not one.common:
-        return f"{len(one.uncommon)}"
-    return f"first {counted(len(one.common), 'picture')} in common settings, then {len(one.uncommon)}"
+def _gallery_caption(one: Gallery) -> str:
+    sure = f", {one.n_uncommon:,} of them uncommon" if one.n_uncommon else ""
+    return f"{one.label}: usual settings first, then rare ones ({one.n_rare:,} of {one.n:,} pictures{sure})"
 
 
 def _contexts(result: SettingsResult) -> ImagesBlock:

@@ -33,6 +33,13 @@ class SettingsConfig(Config):
         default_factory=dict,
         description="Your own table, class to setting to its uncommon values; it replaces the estimate for those.",
     )
+    predictions: str = Field(
+        "", description="Metadata column with a model's predicted labels, or with whether it was right."
+    )
+    audited: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="Setting to the metadata column with a person's own value of it for a sample of the images.",
+    )
     contexts: bool = Field(True, description="Look for groups of pictures whose surroundings look alike.")
     min_stability: float = Field(
         0.80, gt=0, le=1, description="Agreement (adjusted Rand) between resamples that groups of surroundings need."

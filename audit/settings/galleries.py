@@ -8,69 +8,73 @@ import numpy as np
 import numpy.typing as npt
 
 from audit.model import DatasetView
-from audit.settings.attributes import Attribute
+from audit.settings.attributes import MISSING, Attribute
 from audit.settings.results import Gallery
-from audit.settings.verdicts import COMMON, UNCOMMON, Cell, Labelled, States
+from audit.settings.verdicts import Cell, Labelled, States
 from audit.shown import picture
 
 N_EACH = 4
 N_CLASSES = 8
+RARE = 0.25
+"""A setting that less than this share of a class is in is shown as rare, whatever its verdict."""
 
 Float64 = npt.NDArray[np.float64]
 
 
 def rarity(data: Labelled, attributes: Sequence[Attribute], cells: Sequence[Cell]) -> Float64:
-    """How rare the settings of each image are for its class, float64 (n,), in bits, 0 at least.
+    """How rare the settings of each image are for its class, float64 (n, n_attributes), in bits, 0 at least.
 
-    Σ over attributes of −log2 of the smoothed share; of the rarest value where an image has several. Missing values and
-    values without a verdict add nothing.
+    −log2 of the smoothed share, of the rarest value where an image has several; 0 where the setting is missing.
     """
-    total = np.zeros(len(data))
-    for attribute in attributes:
-        place = {value: i for i, value in enumerate(attribute.values)}
-        bits = np.zeros((len(data.classes), len(attribute.values)))
-        for cell in cells:
-            if cell.attribute == attribute.name and cell.verdict in (COMMON, UNCOMMON):
-                bits[data.classes.index(cell.label), place[cell.value]] = -np.log2(max(cell.p, 1e-6))
-        total += np.where(attribute.members, bits[data.label], 0.0).max(axis=1, initial=0.0)
-    return total
+    share = {(c.label, c.attribute, c.value): max(c.p, 1e-6) for c in cells if c.value != MISSING}
+    found = np.zeros((len(data), len(attributes)))
+    for k, attribute in enumerate(attributes):
+        bits = np.array(
+            [[-np.log2(share.get((c, attribute.name, v), 1.0)) for v in attribute.values] for c in data.classes]
+        )
+        found[:, k] = np.where(attribute.members, bits[data.label], 0.0).max(axis=1, initial=0.0)
+    return np.maximum(found, 0.0)
 
 
 def galleries(
-    view: DatasetView,
-    data: Labelled,
-    attributes: Sequence[Attribute],
-    rare: Float64,
-    states: States,
+    view: DatasetView, data: Labelled, attributes: Sequence[Attribute], rare: Float64, states: States
 ) -> tuple[Gallery, ...]:
-    """The most common and the most uncommon pictures of each class that has uncommon ones, the most of them first.
+    """The most usual and the rarest pictures of each class that has rare ones, the classes with most uncommon first.
 
     Parameters
     ----------
-    rare : float64 (n,)
+    rare : float64 (n, n_attributes)
         Of :func:`rarity`.
     states : States
     """
     found = []
+    total, is_rare = rare.sum(axis=1), (rare > -np.log2(RARE)).any(axis=1)
+    known = np.stack([a.is_known for a in attributes], axis=1).all(axis=1) if attributes else np.zeros(len(data), bool)
     for c, label in enumerate(data.classes):
-        rows = np.flatnonzero(data.label == c)
-        odd = rows[states.n_uncommon[rows] > 0]
+        inside = data.label == c
+        odd, usual = np.flatnonzero(inside & is_rare), np.flatnonzero(inside & ~is_rare & known)
         if not len(odd):
             continue
-        usual = rows[states.is_common[rows]]
-        usual, odd = usual[np.argsort(rare[usual], kind="stable")], odd[np.argsort(-rare[odd], kind="stable")]
+        usual, odd = usual[np.argsort(total[usual], kind="stable")], odd[np.argsort(-total[odd], kind="stable")]
         found.append(
             Gallery(
                 label=label,
-                n=len(rows),
-                n_uncommon=len(odd),
-                common=tuple(picture(view, int(i), "common: " + said(attributes, int(i))) for i in usual[:N_EACH]),
-                uncommon=tuple(picture(view, int(i), "uncommon: " + said(attributes, int(i))) for i in odd[:N_EACH]),
+                n=int(inside.sum()),
+                n_rare=len(odd),
+                n_uncommon=int((states.n_uncommon[odd] > 0).sum()),
+                common=tuple(picture(view, int(i), "usual: " + said(attributes, int(i))) for i in usual[:N_EACH]),
+                rare=tuple(picture(view, int(i), _rare(attributes, rare, int(i))) for i in odd[:N_EACH]),
             )
         )
-    return tuple(sorted(found, key=lambda one: (-one.n_uncommon, one.label))[:N_CLASSES])
+    return tuple(sorted(found, key=lambda one: (-one.n_uncommon, -one.n_rare, one.label))[:N_CLASSES])
 
 
 def said(attributes: Sequence[Attribute], row: int) -> str:
     """The settings of one image in words: ``place = water, time = night``."""
     return ", ".join(attribute.shown(row) for attribute in attributes)
+
+
+def _rare(attributes: Sequence[Attribute], rare: Float64, row: int) -> str:
+    """What is rare about one image, with the share of its class."""
+    odd = np.flatnonzero(rare[row] > -np.log2(RARE)).tolist()
+    return "rare: " + ", ".join(f"{attributes[k].shown(row)} ({2.0 ** -rare[row, k]:.0%})" for k in odd)

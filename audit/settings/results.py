@@ -59,6 +59,27 @@ CONTEXTS_SCHEMA = pa.schema(
 """Every labelled image with the group of its surroundings (null if none) and the distance from the group's centre."""
 
 
+GAPS_SCHEMA = pa.schema(
+    [
+        ("class", pa.string()),
+        ("attribute", pa.string()),
+        ("n_common", pa.int64()),
+        ("n_uncommon", pa.int64()),
+        ("accuracy_common", pa.float64()),
+        ("accuracy_uncommon", pa.float64()),
+        ("gap", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("corrected", pa.float64()),
+        ("corrected_low", pa.float64()),
+        ("corrected_high", pa.float64()),
+        ("interval", pa.string()),
+        ("note", pa.string()),
+    ]
+)
+"""Accuracy gaps of supplied predictions; an empty class is all of them, an empty attribute any setting."""
+
+
 class About(Result):
     """One setting that was looked at."""
 
@@ -130,17 +151,39 @@ class Contexts(Result):
 
 
 class Gallery(Result):
-    """The pictures of a class in its most common and in its most uncommon settings."""
+    """The pictures of a class in its most common and in its rarest settings."""
 
     label: str
     n: int
+    n_rare: int
+    """Images in a setting that less than a quarter of the class is in."""
     n_uncommon: int
+    """Of these, images in a setting that is uncommon beyond doubt."""
     common: tuple[Picture, ...]
-    uncommon: tuple[Picture, ...]
+    rare: tuple[Picture, ...]
 
 
 TopRow = tuple[str, str, str, int, int, float, float | None, float | None, float]
 """Class, attribute, value, n, n known of the class, share, low, high, p_max_t."""
+
+
+class GapRow(Result):
+    """Accuracy in common settings less accuracy in uncommon ones; see :class:`audit.settings.gaps.Gap`."""
+
+    label: str
+    attribute: str
+    n_common: int
+    n_uncommon: int
+    accuracy_common: float | None
+    accuracy_uncommon: float | None
+    gap: float | None
+    low: float | None
+    high: float | None
+    corrected: float | None
+    corrected_low: float | None
+    corrected_high: float | None
+    interval: str
+    note: str
 
 
 class SettingsResult(Result):
@@ -161,5 +204,7 @@ class SettingsResult(Result):
     uncommon: tuple[Picture, ...]
     galleries: tuple[Gallery, ...]
     contexts: Contexts
+    gaps: tuple[GapRow, ...]
+    """Of all classes first; those of single classes with the largest gaps follow. Empty without predictions."""
     top: tuple[TopRow, ...]
     """The strongest associations."""

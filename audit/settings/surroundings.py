@@ -22,6 +22,9 @@ N_PICTURES = 12
 N_CLASSES = 4
 
 NO_BORDER = "the extractor has no map of at least 4 x 4 places whose border could be read"
+ONE_CLASS_EACH = (
+    "pictures whose edges look alike are mostly of one class, so surroundings and class cannot be told apart"
+)
 TURNED_OFF = "turned off"
 
 Int64 = npt.NDArray[np.int64]
@@ -76,7 +79,7 @@ def _about(data: Labelled, groups: Groups, kept: tuple[int, ...], config: Settin
     n_one_sided = int((table.max(axis=0) >= ONE_SIDED * table.sum(axis=0)).sum())
     sides = {"n_one_sided": n_one_sided, "n_classes": len(data.classes)}
     if len(kept) < 2:
-        return Contexts(reason="the groups of pictures with like borders are the classes themselves", **known, **sides)
+        return Contexts(reason=ONE_CLASS_EACH, **known, **sides)
     return Contexts(**known, **sides)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from audit.model import DatasetView
 from audit.settings.attributes import MISSING, Attribute
@@ -14,6 +15,8 @@ from audit.settings.verdicts import Cell, Labelled
 from audit.shown import picture
 
 N_PICTURES = 6
+ECHO = 0.7
+"""Overlap of images at which a context and a named setting say the same of a class."""
 
 
 def is_dominant(tie: Tie, config: SettingsConfig) -> bool:
@@ -36,7 +39,27 @@ def find_ties(
         judged = tie.n >= config.min_class and tie.low - tie.elsewhere >= config.stronger
         if judged or is_dominant(tie, config):
             found.append(tie)
-    return sorted(found, key=lambda tie: (-tie.low, tie.label, tie.attribute))
+    said_once = _without_echoes(data, by_name, found)
+    return sorted(said_once, key=lambda tie: (-tie.low, tie.label, tie.attribute))
+
+
+def _without_echoes(data: Labelled, by_name: Mapping[str, Attribute], found: Sequence[Tie]) -> list[Tie]:
+    """Without the contexts that say of a class again, in nearly the same images, what a named setting says."""
+    images = [by_name[t.attribute].members[:, by_name[t.attribute].values.index(t.value)] for t in found]
+    named = [k for k, tie in enumerate(found) if tie.source != "context"]
+    kept = []
+    for k, tie in enumerate(found):
+        inside = data.label == data.classes.index(tie.label)
+        same = [n for n in named if found[n].label == tie.label and _overlap(images[n], images[k], inside) >= ECHO]
+        if tie.source != "context" or not same:
+            kept.append(tie)
+    return kept
+
+
+def _overlap(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_], inside: npt.NDArray[np.bool_]) -> float:
+    """Images of both over images of either, within the class."""
+    either = (first | second) & inside
+    return float((first & second & inside).sum() / max(either.sum(), 1))
 
 
 def _tie(view: DatasetView, data: Labelled, attribute: Attribute, cell: Cell) -> Tie | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from audit.report import Finding, Metric, Severity
 from audit.settings.blocks import blocks
 from audit.settings.results import Contexts, SettingsResult, Tie
-from audit.shown import counted
+from audit.shown import counted, points
 
 __all__ = ["blocks", "findings", "method", "summary"]
 
@@ -19,6 +19,8 @@ def findings(result: SettingsResult) -> tuple[Finding, ...]:
     found = [_dominance_finding(result, tie, i) for i, tie in enumerate(result.dominant)]
     if result.leaning:
         found.append(_leaning_finding(result))
+    if any(gap.gap is not None for gap in result.gaps[:1]):
+        found.append(_gap_finding(result))
     if result.n_uncommon_images:
         found.append(_uncommon_finding(result))
     return tuple(found)
@@ -30,7 +32,7 @@ def summary(result: SettingsResult) -> str:
         return f"No metadata column describes a setting, and {_no_contexts(result.contexts)}."
     names = ", ".join(about.name for about in result.attributes)
     if result.dominant:
-        tied = ", ".join(f"{tie.label} to {tie.attribute} = {tie.value}" for tie in result.dominant[:3])
+        tied = ", ".join(f"{tie.label} to {_place(tie)}" for tie in result.dominant[:3])
         n = len({tie.label for tie in result.dominant})
         more = f" Besides, {_leaning(result)}." if result.leaning else ""
         return f"{counted(n, 'class', 'classes')} {'is' if n == 1 else 'are'} tied to one setting: {tied}.{more}"
@@ -81,10 +83,12 @@ def _leaning(result: SettingsResult) -> str:
     )
 
 
+def _place(tie: Tie) -> str:
+    return f"like surroundings ({tie.value})" if tie.source == "context" else f"{tie.attribute} = {tie.value}"
+
+
 def _with(tie: Tie) -> str:
-    if tie.source == "context":
-        return f"with like surroundings ({tie.value})"
-    return f"with {tie.attribute} = {tie.value}"
+    return f"with {_place(tie)}"
 
 
 def _severity(result: SettingsResult, tie: Tie) -> Severity:
@@ -170,4 +174,34 @@ def _uncommon_finding(result: SettingsResult) -> Finding:
         action="Keep them: they are the test of whether a model has learnt the object. See tables/splits.parquet.",
         table="splits",
         weight=result.n_uncommon_images / result.n,
+    )
+
+
+def _gap_finding(result: SettingsResult) -> Finding:
+    """The gap of all classes in any setting; to check where even its lower bound is above nothing."""
+    gap = result.gaps[0]
+    assert gap.gap is not None
+    is_sure = gap.low is not None and gap.low > 0
+    first = f"The model is right on {gap.accuracy_common:.0%} of the pictures in common settings and on "
+    second = f"{gap.accuracy_uncommon:.0%} of those in uncommon ones"
+    compared = f"; within the classes that is {points(gap.gap)} percentage points"
+    told = "" if is_sure else ", which may be chance"
+    return Finding(
+        id="settings.gap",
+        severity=Severity.ATTENTION if is_sure else Severity.INFO,
+        sentence=f"{first}{second}{compared}{told}.",
+        metric=Metric(
+            name="accuracy in common less uncommon settings",
+            value=100 * gap.gap,
+            low=None if gap.low is None else 100 * gap.low,
+            high=None if gap.high is None else 100 * gap.high,
+            unit="percentage points",
+            n=gap.n_common + gap.n_uncommon,
+            note=f"pooled over classes (Mantel-Haenszel), {gap.n_uncommon:,} pictures in uncommon settings; "
+            f"interval: {gap.interval}",
+        ),
+        pictures=result.uncommon,
+        action="Test the model on the uncommon pictures alone, and collect or up-weight such pictures for training.",
+        table="gaps",
+        weight=gap.n_uncommon / max(gap.n_common + gap.n_uncommon, 1),
     )

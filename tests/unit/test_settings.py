@@ -217,12 +217,20 @@ def test_an_image_of_which_nothing_is_known_is_neither_common_nor_uncommon() -> 
     assert states.count(UNDETERMINED) == 40
 
 
-def test_the_gallery_shows_usual_pictures_before_unusual_ones() -> None:
+def test_the_gallery_shows_usual_pictures_and_rare_ones_with_their_share() -> None:
     view = _view(["boat"] * 200 + ["car"] * 200, ["sea"] * 196 + ["road"] * 4 + ["road"] * 200)
     gallery = compute([view], SettingsConfig(), np.random.default_rng(0)).result.galleries[0]
-    assert (gallery.label, gallery.n, gallery.n_uncommon) == ("boat", 200, 4)
-    assert {p.caption for p in gallery.common} == {"common: place = sea"}
-    assert [p.path for p in gallery.uncommon] == ["196.png", "197.png", "198.png", "199.png"]
+    assert (gallery.label, gallery.n, gallery.n_rare, gallery.n_uncommon) == ("boat", 200, 4, 4)
+    assert {p.caption for p in gallery.common} == {"usual: place = sea"}
+    assert [p.path for p in gallery.rare] == ["196.png", "197.png", "198.png", "199.png"]
+    # (4 + 5 * 204 / 400) / 205
+    assert {p.caption for p in gallery.rare} == {"rare: place = road (3%)"}
+
+
+def test_a_gallery_shows_rare_settings_whose_verdict_is_open() -> None:
+    view = _view(["boat"] * 60 + ["car"] * 60, ["sea"] * 54 + ["road"] * 6 + ["road"] * 60)
+    gallery = next(g for g in compute([view], SettingsConfig(), np.random.default_rng(0)).result.galleries)
+    assert (gallery.label, gallery.n_rare, gallery.n_uncommon) == ("boat", 6, 0)
 
 
 def test_copies_count_as_one_picture() -> None:

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pytest
 
 from audit.analyses.settings import compute, section
@@ -14,7 +15,7 @@ from audit.model import DatasetView, Neurons
 from audit.report import ImagesBlock, Severity
 from audit.settings.config import SettingsConfig
 from audit.settings.contexts import find_groups, kept_groups
-from audit.settings.surroundings import NO_BORDER
+from audit.settings.surroundings import NO_BORDER, ONE_CLASS_EACH
 from tests.views import view_of
 
 QUICK = SettingsConfig(n_permutations=99)
@@ -108,7 +109,7 @@ def test_groups_that_are_the_classes_are_no_surroundings() -> None:
     places = np.repeat([0, 1], 120)
     result = compute([seen(labels, borders(places))], QUICK, np.random.default_rng(0)).result
     assert result.attributes == ()
-    assert "classes themselves" in section(result).summary
+    assert ONE_CLASS_EACH in section(result).summary
 
 
 def test_ties_to_groups_that_most_classes_fill_alone_are_a_hint_only() -> None:
@@ -155,3 +156,13 @@ def test_contexts_can_be_turned_off() -> None:
     result = compute([seen(labels, borders(places))], config, np.random.default_rng(0)).result
     assert result.attributes == ()
     assert result.contexts.reason == "turned off"
+
+
+def test_what_a_named_setting_says_is_not_said_again_of_the_context() -> None:
+    labels, places = birds()
+    view = seen(labels, borders(places))
+    words = pa.array([["wood", "shore"][place] for place in places])
+    named = dataclasses.replace(view, images=view.images.append_column("meta.place", words))
+    result = compute([named], QUICK, np.random.default_rng(0)).result
+    assert {about.name for about in result.attributes} == {"place", "context"}
+    assert {tie.attribute for tie in (*result.dominant, *result.leaning)} == {"place"}
