@@ -84,6 +84,42 @@ TABLES: Mapping[str, TableFile] = {
         ("image_id", "path", "state", "n_uncommon"),
         ("settings",),
     ),
+    "spurious": TableFile(
+        "Every feature that a label might be read off, the strongest evidence first.",
+        (
+            "feature",
+            "kind",
+            "layer",
+            "class",
+            "g",
+            "p_max_t",
+            "g_foreground",
+            "g_background",
+            "earliest_layer",
+            "complexity",
+            "gap",
+            "gap_low",
+            "gap_high",
+            "worst_group_accuracy",
+            "level",
+        ),
+        ("spurious",),
+    ),
+    "conflicts": TableFile(
+        "Pictures whose label and feature disagree, for each feature found: collect more like them or up-weight them.",
+        ("feature", "image_id", "path", "label", "has_feature", "rank", "weight"),
+        ("spurious",),
+    ),
+    "balanced_split": TableFile(
+        "For each feature found, a train and a test part with as many used pictures of each group.",
+        ("feature", "image_id", "path", "label", "group", "part", "used"),
+        ("spurious",),
+    ),
+    "sample_weights": TableFile(
+        "For each feature found, a weight per picture that makes the four groups count the same; mean 1.",
+        ("feature", "image_id", "path", "label", "group", "weight"),
+        ("spurious",),
+    ),
     "class_shares": TableFile(
         "Every class of two datasets with its share in each, those missing in the candidate first.",
         (
