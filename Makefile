@@ -48,6 +48,10 @@ bench: $(VENV)/.installed-dev ## Run the benchmarks (minutes); they print ratios
 	for script in tests/bench/bench_*.py; do echo "== $$script"; \
 	    PYTHONPATH=. $(BIN)/python -m tests.bench.$$(basename $$script .py) || exit 1; done
 
+.PHONY: bench-planted
+bench-planted: $(VENV)/.installed-dev ## Spurious features on planted truth (PLANTED_ARGS=--full for all of it)
+	PYTHONPATH=. $(BIN)/python -m tests.bench.bench_planted $(PLANTED_ARGS)
+
 .PHONY: train-extractor
 train-extractor: export PYTHONPATH := .
 train-extractor: export MALLOC_MMAP_MAX_ := 0

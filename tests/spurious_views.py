@@ -36,6 +36,9 @@ class Plant:
     tint: float = 0.0
     camera: float | None = None
     core: float = CLEAR
+    clear: float = CLEAR
+    leak: float = 0.0
+    """Share of the other part's signal that is still seen in a part, as with boxes that are only roughly right."""
     with_parts: bool = True
 
 
@@ -115,7 +118,7 @@ def _features(classes: Ints, backgrounds: Ints, bursts: Ints, plant: Plant, rng:
     k, n = plant.n_classes, len(classes)
     shared = 0.6 * rng.normal(size=(int(bursts.max()) + 1, 2 * k))[bursts] if plant.burst > 1 else 0.0
     seen = np.column_stack(
-        [plant.core * (classes[:, None] == np.arange(k)), CLEAR * (backgrounds[:, None] == np.arange(k))]
+        [plant.core * (classes[:, None] == np.arange(k)), plant.clear * (backgrounds[:, None] == np.arange(k))]
     )
     values = seen + shared + rng.normal(size=(n, 2 * k)) * (0.8 if plant.burst > 1 else 1.0)
     noise = rng.normal(size=(n, N_NOISE))
@@ -131,8 +134,13 @@ def _parts(
     rows = np.sort(rng.permutation(n)[:1500])
     hidden = np.full(len(rows), -1)
     bursts = np.unique(bursts[rows], return_inverse=True)[1]
-    front = _features(classes[rows], hidden, bursts, plant, rng)
-    backs = [_features(hidden, backgrounds[rows], bursts, plant, rng) for _ in range(2)]
+    leaky = [
+        dataclasses.replace(plant, core=plant.core * a, clear=plant.clear * b)
+        for a, b in ((1, plant.leak), (plant.leak, 1))
+    ]
+    seen = (classes[rows], backgrounds[rows]) if plant.leak else (hidden, hidden)
+    front = _features(classes[rows], seen[1], bursts, leaky[0], rng)
+    backs = [_features(seen[0], backgrounds[rows], bursts, leaky[1], rng) for _ in range(2)]
     corner = rng.uniform(0.1, 0.4, (len(rows), 2)).astype(np.float32)
     boxes = np.column_stack([corner, corner + 0.4])
     shown = PartFeatures(whole.vectors[rows], whole.neurons[rows])

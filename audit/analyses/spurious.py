@@ -28,9 +28,10 @@ from audit.report import (
 from audit.shown import counted
 from audit.spurious import remedies
 from audit.spurious.candidates import BACKGROUND, METADATA, NEURON, STATISTIC
-from audit.spurious.harm import NO_CONFLICT
+from audit.spurious.evidence import SpuriousConfig
+from audit.spurious.harm import GROUPS, NO_CONFLICT
 from audit.spurious.results import SPURIOUS_SCHEMA, Feature, Read, SpuriousResult, chosen, nothing, result, table
-from audit.spurious.study import SpuriousConfig, judged, study
+from audit.spurious.study import judged, study
 
 VERSION = 1
 LEAST_IMAGES = 100
@@ -58,7 +59,7 @@ def compute(views: Sequence[DatasetView], config: SpuriousConfig, rng: np.random
         "balanced_split": remedies.balanced_split(sample, found, shown, rng),
         "sample_weights": remedies.sample_weights(sample, found, shown),
     }
-    return Computed(result(sample, found, shown, config), tables)
+    return Computed(result(sample, found, shown, tables["balanced_split"], config), tables)
 
 
 def section(result: SpuriousResult) -> Section:
@@ -183,10 +184,10 @@ def _sentence(one: Feature) -> str:
         return f"A person confirmed that {_words(one)} is spurious for {one.label}{more}."
     if one.gap is not None and one.gap_low is not None and one.gap_low > 0:
         word = "Spurious" if one.is_spurious else "Harmful"
-        return (
-            f"{word}: pictures in which {_words(one)} disagrees with the label ({one.label} or not) are recognised "
-            f"{100 * one.gap:.0f} points less often{more}."
-        )
+        where = f"in which {_words(one)} disagrees with the label ({one.label} or not)"
+        if one.kind == BACKGROUND:
+            where = f"whose background is usual for the other label ({one.label} or not)"
+        return f"{word}: pictures {where} are recognised {100 * one.gap:.0f} points less often{more}."
     if one.reason.startswith(NO_CONFLICT):
         return (
             f"{risk}: {_words(one)} goes with {one.label}, and hardly any picture shows one without the other"
@@ -240,7 +241,7 @@ def _blocks(result: SpuriousResult) -> tuple[Block, ...]:
                 ImagesBlock(title=f"{one.name}: agreeing and conflicting", groups=groups, captions=tuple(captions))
             )
     if result.features:
-        blocks.append(_features_table(result.features))
+        blocks += [_features_table(result.features), *_remedies(result.features)]
     return tuple(blocks)
 
 
@@ -316,6 +317,43 @@ def _features_table(features: Sequence[Feature]) -> TableBlock:
         source="spurious",
         note="E1 goes with the class, E2 from the background, E3 read earlier or simpler, E4 harmful, E5 confirmed.",
     )
+
+
+def _remedies(features: Sequence[Feature]) -> tuple[TableBlock, TableBlock]:
+    """The groups that the weights balance, and what the balanced split uses."""
+    feature, counts = Column(name="feature", title="Feature"), {"align": "right", "format": "integer"}
+    groups = tuple(
+        (f.name, GROUPS[i].replace("the class", f.label).replace("another class", "others"), n, _weight(f, n))
+        for f in features
+        for i, n in enumerate(f.sizes)
+    )
+    weights = TableBlock(
+        title="Weights that balance the groups",
+        columns=(
+            feature,
+            Column(name="group", title="Group"),
+            Column.model_validate({"name": "n", "title": "Pictures", **counts}),
+            Column(name="weight", title="Weight of each", align="right", format="number"),
+        ),
+        rows=groups,
+        source="sample_weights",
+    )
+    split = TableBlock(
+        title="A split on which the feature does not pay",
+        columns=(
+            feature,
+            Column.model_validate({"name": "train", "title": "Used for training", **counts}),
+            Column.model_validate({"name": "test", "title": "Used for testing", **counts}),
+        ),
+        rows=tuple((f.name, *f.used) for f in features),
+        source="balanced_split",
+        note="As many pictures of each group in either part, copies and groups of pictures together.",
+    )
+    return weights, split
+
+
+def _weight(one: Feature, n: int) -> float | None:
+    return sum(one.sizes) / (sum(size > 0 for size in one.sizes) * n) if n else None
 
 
 def _method(result: SpuriousResult) -> str:

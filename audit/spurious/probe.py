@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit
-from threadpoolctl import threadpool_limits
 
 from audit.maths.probes import SHRINKAGE
 
@@ -44,8 +43,7 @@ class Directions:
 
     def of(self, vectors: Floats) -> Float64:
         """Coordinates of vectors, float64 (m, k); NaN counts as the mean."""
-        with threadpool_limits(limits=1):
-            return np.asarray(np.nan_to_num(np.asarray(vectors, np.float64) - self.mean) @ self.axes)
+        return np.asarray(np.nan_to_num(np.asarray(vectors, np.float64) - self.mean) @ self.axes)
 
 
 def principal(vectors: Floats, n: int) -> Directions:
@@ -54,8 +52,7 @@ def principal(vectors: Floats, n: int) -> Directions:
     known = np.isfinite(values)
     mean = np.where(known, values, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     centred = np.where(known, values - mean, 0)
-    with threadpool_limits(limits=1):
-        variance, directions = np.linalg.eigh(centred.T @ centred / max(len(centred), 1))
+    variance, directions = np.linalg.eigh(centred.T @ centred / max(len(centred), 1))
     kept = np.argsort(-variance, kind="stable")[:n]
     kept = kept[variance[kept] > 1e-9 * max(float(variance.max(initial=0)), 1e-300)]
     axes = directions[:, kept] / np.sqrt(variance[kept])
@@ -83,19 +80,17 @@ def predict(
     Returns
     -------
     int64 (n,)
-        The same for any number of threads: one is used.
     """
     n_classes = int(classes.max(initial=-1)) + 1
     weights = np.ones(len(classes)) if weights is None else weights
     found = np.zeros(len(classes), dtype=np.int64)
-    with threadpool_limits(limits=1):
-        values = np.asarray(vectors, dtype=np.float64)
-        for fold in range(int(folds.max(initial=-1)) + 1):
-            outside = folds != fold
-            if not outside.any():
-                continue
-            slope, offset = _discriminant(values[outside], classes[outside], weights[outside], n_classes, equal_priors)
-            found[~outside] = (values[~outside] @ slope + offset).argmax(axis=1)
+    values = np.asarray(vectors, dtype=np.float64)
+    for fold in range(int(folds.max(initial=-1)) + 1):
+        outside = folds != fold
+        if not outside.any():
+            continue
+        slope, offset = _discriminant(values[outside], classes[outside], weights[outside], n_classes, equal_priors)
+        found[~outside] = (values[~outside] @ slope + offset).argmax(axis=1)
     return found
 
 
@@ -120,15 +115,14 @@ def scores(
     n_classes = int(classes.max(initial=-1)) + 1
     asked = [np.asarray(one, dtype=np.float64) for one in (vectors, *others)]
     found = [np.zeros((len(classes), n_classes)) for _ in asked]
-    with threadpool_limits(limits=1):
-        for fold in range(int(folds.max(initial=-1)) + 1):
-            inside = folds == fold
-            if inside.all():
-                continue
-            fitted = asked[0][~inside], classes[~inside], np.ones(int((~inside).sum()))
-            slope, offset = _discriminant(*fitted, n_classes, True)
-            for values, one in zip(asked, found, strict=True):
-                one[inside] = _margins(np.maximum(values[inside] @ slope + offset, -1e9))
+    for fold in range(int(folds.max(initial=-1)) + 1):
+        inside = folds == fold
+        if inside.all():
+            continue
+        fitted = asked[0][~inside], classes[~inside], np.ones(int((~inside).sum()))
+        slope, offset = _discriminant(*fitted, n_classes, True)
+        for values, one in zip(asked, found, strict=True):
+            one[inside] = _margins(np.maximum(values[inside] @ slope + offset, -1e9))
     return found[0], tuple(found[1:])
 
 
@@ -185,14 +179,13 @@ def usable_information(vectors: Float64, answers: npt.NDArray[np.bool_], folds: 
     """
     surprise, ignorance = 0.0, 0.0
     y = answers.astype(np.float64)
-    with threadpool_limits(limits=1):
-        for fold in range(int(folds.max(initial=-1)) + 1):
-            outside = folds != fold
-            base = float(np.clip(y[outside].mean() if outside.any() else 0.5, 1e-6, 1 - 1e-6))
-            p = np.clip(_logistic(vectors[outside], y[outside], vectors[~outside]), 1e-6, 1 - 1e-6)
-            inside = y[~outside]
-            surprise -= float((inside * np.log(p) + (1 - inside) * np.log(1 - p)).sum())
-            ignorance -= float((inside * np.log(base) + (1 - inside) * np.log(1 - base)).sum())
+    for fold in range(int(folds.max(initial=-1)) + 1):
+        outside = folds != fold
+        base = float(np.clip(y[outside].mean() if outside.any() else 0.5, 1e-6, 1 - 1e-6))
+        p = np.clip(_logistic(vectors[outside], y[outside], vectors[~outside]), 1e-6, 1 - 1e-6)
+        inside = y[~outside]
+        surprise -= float((inside * np.log(p) + (1 - inside) * np.log(1 - p)).sum())
+        ignorance -= float((inside * np.log(base) + (1 - inside) * np.log(1 - base)).sum())
     return max(0.0, 1 - surprise / ignorance) if ignorance > 0 else 0.0
 
 

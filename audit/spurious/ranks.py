@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse, stats
-from threadpoolctl import threadpool_limits
 
 from audit.maths.permutation import permuted_groups, pieces
 
@@ -137,11 +136,9 @@ def predictivity(
     Returns
     -------
     Predictivity
-        One BLAS thread is used, so the same on any machine with the same libraries.
     """
     n_classes = int(classes.max(initial=-1)) + 1
-    with threadpool_limits(limits=1):
-        best = np.abs(effects(ranks, classes, n_classes)).argmax(axis=0) if n_classes else np.zeros(ranks.shape[1], int)
+    best = np.abs(effects(ranks, classes, n_classes)).argmax(axis=0) if n_classes else np.zeros(ranks.shape[1], int)
     signed, p_max_t = judge_cells(ranks, classes, bursts, best, rng, n_permutations=n_permutations)
     return Predictivity(np.abs(signed), best, np.where(signed < 0, -1, 1).astype(np.int64), p_max_t)
 
@@ -156,10 +153,9 @@ def judge_cells(
     n, n_classes = len(classes), int(classes.max(initial=-1)) + 1
     if n_classes < 2 or ranks.shape[1] == 0:
         return np.zeros(ranks.shape[1]), np.ones(ranks.shape[1])
-    with threadpool_limits(limits=1):
-        signed = effects(ranks, classes, n_classes)[asked, np.arange(ranks.shape[1])]
-        z = np.abs(signed) / _spread(np.bincount(classes, minlength=n_classes), n)[asked]
-        null = np.sort(_null(ranks, classes, bursts, n_permutations, rng))
+    signed = effects(ranks, classes, n_classes)[asked, np.arange(ranks.shape[1])]
+    z = np.abs(signed) / _spread(np.bincount(classes, minlength=n_classes), n)[asked]
+    null = np.sort(_null(ranks, classes, bursts, n_permutations, rng))
     reached = len(null) - np.searchsorted(null, np.nan_to_num(z) * (1 - 1e-6), side="left")
     return signed, (1 + reached) / (1 + len(null))
 

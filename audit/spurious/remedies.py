@@ -14,8 +14,8 @@ import pyarrow as pa
 from audit.maths.probes import deal_folds
 from audit.maths.rows import image_rows
 from audit.spurious.candidates import BACKGROUND
+from audit.spurious.evidence import Evidence, Sample, Study
 from audit.spurious.harm import CONFLICTING, GROUPS, balanced_weights
-from audit.spurious.study import Evidence, Sample, Study
 
 TEST_FOLDS = 5
 """One image in so many is for testing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,9 +15,9 @@ from audit.model import DatasetView
 from audit.report import Picture
 from audit.shown import picture
 from audit.spurious.candidates import NEURON
-from audit.spurious.harm import NO_CONFLICT
+from audit.spurious.evidence import CONFIRMED, REJECTED, Evidence, Sample, SpuriousConfig, Study
+from audit.spurious.harm import NO_CONFLICT, sizes
 from audit.spurious.remedies import grouped
-from audit.spurious.study import CONFIRMED, REJECTED, Evidence, Sample, SpuriousConfig, Study
 
 SHOWN_RISKS, SHOWN_OTHERS = 3, 2
 """Findings of features with a place in the picture, and of others."""
@@ -82,8 +83,10 @@ class Feature(Result):
     gap_high: float | None
     before: float | None
     after: float | None
-    n_agreeing: int
-    n_conflicting: int
+    sizes: tuple[int, int, int, int]
+    """Pictures of each group of :data:`audit.spurious.harm.GROUPS`."""
+    used: tuple[int, int]
+    """Pictures used of the train and the test part of the balanced split."""
     reason: str
     levels: tuple[str, ...]
     verdict: str
@@ -93,6 +96,16 @@ class Feature(Result):
     """Further features of the same evidence on the same class."""
     agreeing: tuple[Picture, ...]
     conflicting: tuple[Picture, ...]
+
+    @property
+    def n_agreeing(self) -> int:
+        """Pictures in which the feature agrees with the label."""
+        return self.sizes[0] + self.sizes[3]
+
+    @property
+    def n_conflicting(self) -> int:
+        """Pictures in which it does not."""
+        return self.sizes[1] + self.sizes[2]
 
     @property
     def level(self) -> str:
@@ -135,9 +148,14 @@ def nothing(sample: Sample, n_labelled: int, config: SpuriousConfig, reason: str
     return SpuriousResult(config=config, n=len(sample.rows), n_labelled=n_labelled, n_classes=n_classes, reason=reason)
 
 
-def result(sample: Sample, found: Study, chosen: Sequence[Evidence], config: SpuriousConfig) -> SpuriousResult:
-    """The result of a study, with the pictures that will be shown."""
+def result(
+    sample: Sample, found: Study, chosen: Sequence[Evidence], split: pa.Table, config: SpuriousConfig
+) -> SpuriousResult:
+    """The result of a study, with the pictures that will be shown and the sizes of the balanced split."""
     view = sample.view
+    used = Counter(
+        (row["feature"], row["part"]) for row in split.select(["feature", "part", "used"]).to_pylist() if row["used"]
+    )
     return SpuriousResult(
         config=config,
         n=len(sample.rows),
@@ -149,7 +167,10 @@ def result(sample: Sample, found: Study, chosen: Sequence[Evidence], config: Spu
         n_risks=sum(one.is_risk for one in found.found),
         n_spurious=sum(one.is_spurious for one in found.found),
         read=None if found.readable is None else Read(**vars(found.readable)),
-        features=tuple(_feature(sample, found, one) for one in chosen),
+        features=tuple(
+            _feature(sample, found, one, (used[one.candidate.name, "train"], used[one.candidate.name, "test"]))
+            for one in chosen
+        ),
         plane=_plane(found),
         accuracy=found.accuracy,
         used_predictions=found.used_predictions,
@@ -213,7 +234,7 @@ def _known(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _feature(sample: Sample, found: Study, one: Evidence) -> Feature:
+def _feature(sample: Sample, found: Study, one: Evidence, used: tuple[int, int]) -> Feature:
     rows, groups, strength = grouped(sample, found, one)
     cost = one.harm
     same = [e for e in found.found if e.label == one.label and e.is_risk == one.is_risk and e.is_risk]
@@ -233,8 +254,8 @@ def _feature(sample: Sample, found: Study, one: Evidence) -> Feature:
         gap_high=None if cost is None else _known(cost.high),
         before=None if cost is None else _known(cost.before),
         after=None if cost is None else _known(cost.after),
-        n_agreeing=int(np.isin(groups, (0, 3)).sum()),
-        n_conflicting=int(np.isin(groups, (1, 2)).sum()),
+        sizes=sizes(groups),
+        used=used,
         reason="" if cost is None else cost.reason,
         levels=tuple(sorted(one.levels)),
         verdict=one.verdict,

@@ -9,7 +9,7 @@ from audit.analyses.spurious import compute, section
 from audit.fingerprint import canonical_json
 from audit.maths.rows import arrange
 from audit.report import Severity
-from audit.spurious.study import SpuriousConfig
+from audit.spurious.evidence import SpuriousConfig
 from tests.spurious_views import planted, reordered
 from tests.views import make_view
 

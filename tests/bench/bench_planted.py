@@ -1,0 +1,310 @@
+"""Spurious features on planted truth and on real pictures: targets and what was reached.
+
+``PYTHONPATH=. python -m tests.bench.bench_planted [--full] [--cache DIR] [features] [scenes] [real]``
+
+``features``: shortcuts planted among neurons and vectors, many replicates; ``scenes``: drawn pictures, embedded with
+the bundled extractor, of which each replicate takes a part; ``real``: Waterbirds and cue conflict of the shared folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import io
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from PIL import ImageDraw
+
+from audit.maths.probes import deal_folds
+from audit.maths.separability import auc
+from audit.model import DatasetView
+from audit.scenes import draw_scene
+from audit.spurious import harm
+from audit.spurious.candidates import BACKGROUND
+from audit.spurious.evidence import SpuriousConfig, Study
+from audit.spurious.probe import predict
+from audit.spurious.study import judged, study
+from tests.bench.parted_views import parted_view, real_view, rebuilt, without
+from tests.spurious_views import Planted, planted
+
+QUICK = SpuriousConfig(n_permutations=199, n_null=19, examined=6)
+LABELS, PLACES = ("car", "mug"), ("street", "room")
+
+
+def main() -> None:
+    """Run the parts asked for and print a row for each target."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", default=["features", "scenes", "real"])
+    parser.add_argument("--full", action="store_true", help="all replicates and sizes (about an hour)")
+    parser.add_argument("--cache", type=Path, default=None, help="keep what was embedded here")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        cache = arguments.cache or Path(folder)
+        for part in arguments.parts:
+            started = time.perf_counter()
+            print(f"== {part}\n{'what':<88}{'target':>10}{'reached':>10}")
+            {"features": features, "scenes": scenes, "real": real}[part](arguments.full, cache)
+            print(f"   {time.perf_counter() - started:.0f} s", flush=True)
+
+
+def row(what: str, target: str, reached: object) -> None:
+    text = f"{reached:.3f}" if isinstance(reached, float) else str(reached)
+    print(f"{what:<88}{target:>10}{text:>10}", flush=True)
+
+
+def studied(view: DatasetView, seed: int, config: SpuriousConfig = QUICK) -> Study:
+    rng = np.random.default_rng(seed)
+    return study(judged(view, config, rng), config, rng)
+
+
+def ranked(found: Study) -> list[str]:
+    """Names as the report orders them, merged ones with the one that stands for them, without the background itself."""
+    return [
+        name for one in found.found if one.candidate.kind != BACKGROUND for name in (one.candidate.name, *one.alike)
+    ]
+
+
+def features(full: bool, _cache: Path) -> None:
+    n_null, n_seeds = (100, 20) if full else (100, 3)
+    sizes = (300, 1000, 3000) if full else (300,)
+    for n in sizes:
+        for what, options in (
+            ("clean, exact boxes", {}),
+            ("core-only decoy, exact boxes", {"core": 3.0}),
+            ("core-only decoy, half of each part leaks into the other", {"core": 3.0, "leak": 0.5}),
+        ):
+            flagged = sum(_is_flagged(planted(seed, n=n, rho=None, **options), seed) for seed in range(n_null))
+            row(f"share of {n_null} with a shortcut risk, {what}, n={n}", "<= .05", flagged / n_null)
+    for rho in (0.6, 0.8, 0.95):
+        for n_classes in (2, 4, 10) if full else (2, 4):
+            plants = [planted(s, n=1000, rho=rho, n_classes=n_classes) for s in range(n_seeds)]
+            scores = [separation(one, s) for s, one in enumerate(plants)]
+            target = ">= .95" if rho >= 0.8 else ""
+            row(f"AUROC of planted before rest, background rho={rho}, {n_classes} classes", target, _median(scores))
+    for what, options in (
+        ("90/10 priors", {"first_share": 0.9}),
+        ("bursts of 8", {"burst": 8}),
+        ("half leaks", {"leak": 0.5}),
+    ):
+        plants = [planted(s, n=3000 if "burst" in options else 2000, rho=0.9, **options) for s in range(n_seeds)]
+        row(f"AUROC of planted before rest, rho=.9, {what}", ">= .95", _median([separation(p, 0) for p in plants]))
+    plants = [planted(s, n=3000, rho=0.8, n_classes=10) for s in range(max(2, n_seeds // 4))]
+    row("precision at 10, 10 planted among 10 classes", ">= .9", _median([_precision(p) for p in plants]))
+    marked = [planted(s, n=1000, rho=None, mark=(0.9, 0.02)) for s in range(2 * n_seeds)]
+    places = [ranked(studied(one.view, 0)).index("corner_top_left") for one in marked]
+    row(
+        f"watermark .9 against .02 among the first 5, share of {len(places)} seeds",
+        ">= .9",
+        float(np.mean(np.array(places) < 5)),
+    )
+    for what, options in (("tint of 1.5 sd", {"tint": 1.5}), ("camera tied by .9", {"camera": 0.9})):
+        plants = [planted(s, n=1000, rho=None, **options) for s in range(n_seeds)]
+        row(f"AUROC of planted before rest, {what}", ">= .95", _median([separation(p, 0) for p in plants]))
+    for what, options in (
+        ("", {}),
+        (", 90/10 priors", {"first_share": 0.9, "n": 6000}),
+        (", bursts of 8", {"burst": 8, "n": 4800}),
+    ):
+        errors = [_gap_error(planted(s, **{"n": 3000, "rho": 0.9, "clear": 4.0} | options), s) for s in range(n_seeds)]
+        row(f"error of the conflict gap against true groups, median of {n_seeds}{what}", "<= .05", _median(errors))
+    wrong = [
+        any(one.is_spurious for one in studied(planted(s, rho=1.0, n=1000).view, s).found) for s in range(2 * n_seeds)
+    ]
+    row(f"share of {len(wrong)} called spurious although no image conflicts (rho=1)", "0", float(np.mean(wrong)))
+
+
+def _is_flagged(one: Planted, seed: int) -> bool:
+    return any(found.is_risk for found in studied(one.view, seed).found)
+
+
+def separation(one: Planted, seed: int) -> float:
+    """AUROC with which the order of the report puts planted candidates before the rest."""
+    names = ranked(studied(one.view, seed))
+    return float(auc(-np.arange(len(names), dtype=np.float64), np.isin(names, sorted(one.names))))
+
+
+def _precision(one: Planted) -> float:
+    return float(np.isin(ranked(studied(one.view, 0))[:10], sorted(one.names)).mean())
+
+
+def _gap_error(one: Planted, seed: int) -> float:
+    found = studied(one.view, seed, SpuriousConfig(n_permutations=199, n_null=19, examined=12))
+    best = next(e for e in found.found if e.harm is not None and e.candidate.name in one.names)
+    truth = true_gap(one.view, one.classes, one.backgrounds, int(best.label.removeprefix("class ")))
+    return abs(best.harm.gap - truth) if best.harm else 1.0
+
+
+def true_gap(view: DatasetView, classes: np.ndarray, backgrounds: np.ndarray, asked: int) -> float:
+    """The gap with the true backgrounds as the feature, under the same probe."""
+    bursts = np.unique([g or str(i) for i, g in enumerate(view.column("group"))], return_inverse=True)[1]
+    folds = deal_folds(bursts, classes, 5, np.random.default_rng(0))
+    right = predict(view.vectors, classes, folds) == classes
+    has = backgrounds == asked
+    groups = 2 * (classes == asked).astype(np.int64) + has
+    accuracy = [right[groups == g].mean() for g in range(4)]
+    return float(0.5 * (accuracy[0] - accuracy[1] + accuracy[3] - accuracy[2]))
+
+
+def scenes(full: bool, cache: Path) -> None:
+    n_seeds = 20 if full else 4
+    for boxed in (True, False):
+        pool, place = scene_pool(cache, boxed, aligned=600 if full else 240, conflicting=200 if full else 80)
+        labels = np.array(pool.column("label"))
+        what = "given boxes" if boxed else "boxes by saliency"
+        tied = [_scene_study(pool, labels, place, 0.75, s) for s in range(n_seeds)]
+        reads = [found.readable for found, _ in tied if found.readable]
+        row(f"background read, rho=.75, {what} (best possible .75)", "", _median([one.background for one in reads]))
+        row(f"object alone, rho=.75, {what}", "", _median([one.foreground for one in reads]))
+        row(f"share flagged as shortcut risk, rho=.75, {what}", ">= .9", _flagged([found for found, _ in tied]))
+        areas = [_recovered(found, rows, place) for found, rows in tied]
+        row(f"AUROC of the recovered place, rho=.75, {what}", "", _median(areas))
+        clean = [_scene_study(pool, labels, place, 0.5, 100 + s)[0] for s in range(n_seeds)]
+        reads = [found.readable for found in clean if found.readable]
+        row(f"background read without a tie, {what}", "~ .5", _median([one.background for one in reads]))
+        row(f"share flagged as shortcut risk without a tie, {what}", "<= .05", _flagged(clean))
+    marked, place = scene_pool(
+        cache, True, aligned=160 if full else 80, conflicting=160 if full else 80, mark=(0.9, 0.02)
+    )
+    found = studied(marked, 0)
+    corner = "corner_top_left"
+    row("place of the watermark's statistic in the report (0 = first)", "< 5", ranked(found).index(corner))
+
+
+def _flagged(found: Sequence[Study]) -> float:
+    return float(np.mean([any(one.is_risk for one in each.found) for each in found]))
+
+
+def scene_pool(
+    cache: Path, boxed: bool, *, aligned: int, conflicting: int, mark: tuple[float, float] | None = None
+) -> tuple[DatasetView, np.ndarray]:
+    """Drawn scenes of two objects before two backgrounds, embedded; and the background of each."""
+    rng = np.random.default_rng(0)
+    pictures, labels, places, boxes = [], [], [], []
+    for label, usual in zip(LABELS, PLACES, strict=True):
+        for place in PLACES:
+            for _ in range(aligned if place == usual else conflicting):
+                scene = draw_scene(rng, label, place)
+                if mark is not None and rng.random() < (mark[0] if label == LABELS[0] else mark[1]):
+                    ImageDraw.Draw(scene.image).rectangle((0, 0, 31, 23), fill=(250, 250, 250))
+                data = io.BytesIO()
+                scene.image.save(data, "PNG")
+                pictures.append(data.getvalue())
+                labels.append(label)
+                places.append(place)
+                boxes.append(np.array(scene.box) / (256, 192, 256, 192))
+    kept = cache / f"scenes-{boxed}-{aligned}-{conflicting}-{mark is not None}.npz"
+    given = np.array(boxes, np.float32) if boxed else None
+    return parted_view(pictures, labels, boxes=given, kept=kept), np.array(places)
+
+
+def _scene_study(
+    pool: DatasetView, labels: np.ndarray, place: np.ndarray, rho: float, seed: int
+) -> tuple[Study, np.ndarray]:
+    """A part of the pool in which a share rho of each label is before its usual place."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for label, usual in zip(LABELS, PLACES, strict=True):
+        own = rng.permutation(np.flatnonzero((labels == label) & (place == usual)))
+        other = rng.permutation(np.flatnonzero((labels == label) & (place != usual)))
+        n_other = int(0.8 * len(other))
+        rows += [own[: round(n_other * rho / (1 - rho))], other[:n_other]]
+    chosen = np.sort(np.concatenate(rows))
+    return studied(rebuilt(pool, chosen), seed), chosen
+
+
+def _recovered(found: Study, rows: np.ndarray, place: np.ndarray) -> float:
+    """AUROC with which the first feature of the report tells the place, whichever way round."""
+    values = found.candidates.column(found.found[0].number)
+    known = np.isfinite(values)
+    area = auc(values[known], (place[rows] == PLACES[0])[known])
+    return max(area, 1 - area)
+
+
+def real(_full: bool, cache: Path) -> None:
+    waterbirds(cache)
+    cue_conflict(cache)
+
+
+def waterbirds(cache: Path) -> None:
+    view = real_view("waterbirds", cache)
+    land = np.array(view.column("meta.place")) == "land"
+    classes = (np.array(view.column("label")) == "landbird").astype(np.int64)
+    found = studied(without(view, lambda _: False), 0, SpuriousConfig())
+    first = found.found[0]
+    values = found.candidates.column(first.number)
+    known = np.isfinite(values)
+    area = auc(values[known], land[known])
+    read = found.readable
+    row(
+        "Waterbirds: label read off the background alone (place alone gives .79)",
+        "",
+        read.background if read else "none",
+    )
+    row(f"Waterbirds: AUROC of the place by the first feature, {first.candidate.name}", "", max(area, 1 - area))
+    ten = [found.candidates.column(e.number) for e in found.found[:10]]
+    areas = [auc(v[np.isfinite(v)], land[np.isfinite(v)]) for v in ten]
+    row("Waterbirds: the same, median of the first 10", "", _median([max(a, 1 - a) for a in areas]))
+    oracle = harm.Cue(0.0, 1, land, 2 * classes + land)
+    rows, folds = np.flatnonzero(known), deal_folds(np.arange(len(view)), oracle.groups, 5, np.random.default_rng(0))
+    ours = harm.Cue(0.0, 1, first.cue.has[known], first.cue.groups[known]) if first.cue else oracle
+    plain = predict(view.vectors, classes, folds) == classes
+    by_oracle = harm.balanced_refit(view.vectors, classes, folds, oracle) == classes
+    by_ours = harm.balanced_refit(view.vectors[rows], classes[rows], folds[rows], ours) == classes[rows]
+    for what, right, groups in (
+        ("as it is", plain, oracle.groups),
+        ("balanced by the feature found", by_ours, oracle.groups[rows]),
+        ("balanced by the true place", by_oracle, oracle.groups),
+    ):
+        worst = min(float(right[groups == g].mean()) for g in range(4))
+        row(f"Waterbirds: worst true group, probe {what}", "", worst)
+    row("Waterbirds: conflict gap found", "", first.harm.gap if first.harm else "none")
+    row(
+        "Waterbirds: conflict gap of the true groups",
+        "",
+        harm.measure(oracle, plain, np.arange(len(view)), np.arange(len(view)) % 2 == 0, refit=None).gap,
+    )
+
+
+ANIMALS = frozenset({"bear", "bird", "cat", "dog", "elephant"})
+
+
+def cue_conflict(cache: Path) -> None:
+    """Shape of an animal or not as the label, three quarters with the texture of the same kind."""
+    view = real_view("cue_conflict", cache)
+    shape, texture = (np.array([v in ANIMALS for v in view.column(f"meta.{c}")]) for c in ("shape", "texture"))
+    rng = np.random.default_rng(0)
+    agree, differ = (
+        rng.permutation(np.flatnonzero(shape == texture)),
+        rng.permutation(np.flatnonzero(shape != texture)),
+    )
+    rows = np.sort(np.concatenate([agree, differ[: len(agree) // 3]]))
+    view = rebuilt(without(view, lambda _: False), rows)
+    labels = pa.array(["animal" if s else "thing" for s in shape[rows]])
+    images = view.images.set_column(view.images.column_names.index("label"), "label", labels)
+    found = studied(dataclasses.replace(view, images=images), 0, SpuriousConfig())
+    read = found.readable
+    row("Cue conflict: label (animal's shape) read off the background alone", "", read.background if read else "none")
+    row("Cue conflict: off the object alone", "", read.foreground if read else "none")
+    row("Cue conflict: features called spurious", "", sum(e.is_spurious for e in found.found))
+    areas = []
+    for one in found.found[:10]:
+        values = found.candidates.column(one.number)
+        known = np.isfinite(values)
+        area = auc(values[known], texture[rows][known])
+        areas.append(max(area, 1 - area))
+    row("Cue conflict: AUROC of the texture by the first feature", "", areas[0])
+    row("Cue conflict: the same, median of the first 10", "", _median(areas))
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(statistics.median(values))
+
+
+if __name__ == "__main__":
+    main()
