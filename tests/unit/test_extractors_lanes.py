@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.extractors import _lanes
+from audit.extractors import _lanes, _torch
 from audit.extractors._lanes import Lanes, find, rate_of
 from audit.extractors._torch import Paced, TorchRun
 
@@ -75,15 +75,44 @@ class Device:
                 self.at_once -= 1
 
 
-def test_when_memory_runs_out_half_the_lanes_go_on_and_nothing_is_lost() -> None:
-    device, told, freed = Device(room=3), [], []
+def test_when_memory_runs_out_half_the_lanes_go_on_and_the_work_is_done_again() -> None:
+    tries, told, freed = iter([FullError, FullError, None]), [], []
+
+    def work() -> str:
+        problem = next(tries)
+        if problem is not None:
+            raise problem
+        return "done"
+
     lanes = Lanes(8, FullError, free=lambda: freed.append(None), remember=told.append)
+    assert lanes.run(work) == "done"
+    assert told == [4, 2]
+    assert lanes.n == 2
+    assert len(freed) == 2
+
+
+def test_lanes_that_run_out_of_memory_together_are_halved_once() -> None:
+    together, told = threading.Barrier(4), []
+    failed = threading.local()
+
+    def work() -> int:
+        if not hasattr(failed, "once"):
+            failed.once = True
+            together.wait()  # all four are at work when memory runs out
+            raise FullError
+        return 1
+
+    lanes = Lanes(4, FullError, remember=told.append)
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(lambda _: lanes.run(work), range(4))) >= 4
+    assert told == [2]
+
+
+def test_on_a_device_with_too_little_room_nothing_is_lost() -> None:
+    device, lanes = Device(room=3), Lanes(8, FullError)
     with ThreadPoolExecutor(8) as threads:
         results = list(threads.map(lambda number: lanes.run(lambda: device.compute(number)), range(60)))
     assert results == [number * number for number in range(60)]
-    assert told == [4, 2]
-    assert lanes.n == 2
-    assert freed
 
 
 def test_never_more_are_at_work_than_there_are_lanes() -> None:
@@ -142,3 +171,58 @@ def test_pacing_changes_no_byte_whatever_the_lanes() -> None:
         paced = Paced(run, Lanes(n, FullError))
         with ThreadPoolExecutor(4) as threads:
             assert [one[0].tobytes() for one in threads.map(paced, batches)] == alone
+
+
+@pytest.fixture
+def cuda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A made-up GPU on which two batches at once pay and four find no room; the sizes of the batches it was given."""
+    import torch
+
+    monkeypatch.setenv("ASSAY_CACHE", str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "made up")
+    given: list[int] = []
+
+    def rate_of(work):
+        def rate(n: int) -> float:
+            work()
+            if n > 2:
+                raise torch.OutOfMemoryError
+            return 10.0 * n
+
+        return rate
+
+    monkeypatch.setattr(_torch, "Streams", lambda run: lambda pixels: given.append(len(pixels)) or len(pixels))
+    monkeypatch.setattr(_lanes, "rate_of", rate_of)
+    return given
+
+
+def paced_on_cuda() -> Paced:
+    paced = TorchRun(lambda pixels: (pixels, {}), "cuda").paced("a" * 64, 8)
+    assert isinstance(paced, Paced)
+    return paced
+
+
+def test_on_cuda_trials_with_whole_batches_find_the_lanes(cuda: list[int]) -> None:
+    assert paced_on_cuda().lanes.n == 2
+    assert cuda == [32, 32, 32]
+
+
+def test_on_cuda_what_was_found_is_not_tried_again(cuda: list[int]) -> None:
+    paced_on_cuda()
+    cuda.clear()
+    assert paced_on_cuda().lanes.n == 2
+    assert cuda == []
+
+
+def test_on_cuda_fewer_lanes_are_remembered_when_memory_runs_out(cuda: list[int]) -> None:
+    import torch
+
+    paced, tries = paced_on_cuda(), iter([torch.OutOfMemoryError(), None])
+
+    def work() -> None:
+        if (problem := next(tries)) is not None:
+            raise problem
+
+    paced.lanes.run(work)
+    assert paced_on_cuda().lanes.n == 1
