@@ -46,10 +46,15 @@ def write(key: str, spec: ExtractorSpec, ranges: NeuronRanges) -> None:
         arrays |= {f"{name}/low": layer.low, f"{name}/high": layer.high, f"{name}/dead": layer.dead}
     data = io.BytesIO()
     np.savez_compressed(data, allow_pickle=False, **arrays)
+    put(f"{key}.npz", data.getvalue())
+
+
+def put(name: str, data: bytes) -> None:
+    """Write a file among the cards, whole or not at all."""
     folder().mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder(), suffix=".part", delete=False) as part:
-        part.write(data.getvalue())
-    Path(part.name).replace(folder() / f"{key}.npz")
+        part.write(data)
+    Path(part.name).replace(folder() / name)
 
 
 def remove(key: str) -> None:

@@ -19,6 +19,7 @@ from audit.errors import ExtractorError
 from audit.extractors import _cards
 from audit.extractors._calibration import calibrate, thinned
 from audit.extractors._names import BF16, suffix
+from audit.extractors._torch import TorchRun
 from audit.extractors.base import ExtractorSpec, Features, InputSpec, Layer
 from audit.fingerprint import fingerprint
 
@@ -105,8 +106,10 @@ class Network:
 
     def __init__(self, preprocessing: Preprocessing, run: Run, known: tuple[ExtractorSpec, NeuronRanges]) -> None:
         self._preprocessing = preprocessing
-        self._run = run
         self.spec, self.ranges = known
+        self._run: Run = run
+        if isinstance(run, TorchRun):
+            self._run = run.paced(self.spec.fingerprint, preprocessing.input.size)
 
     def features(self, batch: npt.NDArray[np.uint8]) -> Features:
         """Embed uint8 pictures (b, size, size, 3), RGB.

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from audit.errors import ExtractorError, UnknownExtractorError, WeightsUnavailableError
 from audit.extractors import _files, _torchvision
 from audit.extractors._hub import hub
-from audit.extractors._names import OPTIONS, PRE, split_options
+from audit.extractors._names import OPTIONS, PRE, size_of, split_options
 from audit.extractors._network import Identity, Network, Preprocessing, carded, identity, resolved
 from audit.extractors._taps import Taps
 from audit.extractors._torch import TorchRun, device, frozen, to_numpy
@@ -48,7 +48,7 @@ class Weights:
     path : pathlib.Path
         The file.
     options : set of str
-        ``bf16``, ``pre``: see :mod:`audit.extractors._names`.
+        ``bf16``, ``pre``, ``size=N``: see :mod:`audit.extractors._names`.
     """
 
     name: str
@@ -165,7 +165,10 @@ def _download(name: str, model: str, tag: str) -> Path:
 def _model(weights: Weights) -> Any:
     open_clip = _open_clip()
     try:
-        return open_clip.create_model(weights.model, pretrained=weights.pretrained, weights_only=True)
+        size = size_of(weights.options)
+        return open_clip.create_model(
+            weights.model, pretrained=weights.pretrained, weights_only=True, force_image_size=size
+        )
     except (OSError, RuntimeError, ValueError, KeyError, UnpicklingError, SafetensorError) as error:
         message = f"{weights.path} does not hold a {weights.model} that can be read safely: {error}"
         raise ExtractorError(weights.name, message) from error

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.errors import UnknownExtractorError
+from audit.errors import ExtractorError, UnknownExtractorError
 from audit.extractors import _chosen
 from audit.extractors._names import OPTIONS, split_options
 from audit.extractors.base import Extractor, ExtractorInfo, ExtractorSpec
@@ -142,16 +142,29 @@ def _parse(name: str) -> tuple[Scheme, str]:
 
 @lru_cache(maxsize=1)
 def _schemes() -> dict[str, Scheme]:
-    found = [_bundled(), _classical(), *_networks()]
-    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
-        plugged: Any = point.load()
-        if not isinstance(plugged, Scheme):
-            raise TypeError(f"entry point {point.name!r} of {ENTRY_POINTS} must name a Scheme, got {type(plugged)}")
-        found.append(plugged)
+    points = sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)
+    found = [_bundled(), _classical(), *_networks(), *(_plugged(point) for point in points)]
     schemes: dict[str, Scheme] = {}
     for scheme in found:
         schemes.setdefault(scheme.name, scheme)
     return schemes
+
+
+def _plugged(point: EntryPoint) -> Scheme:
+    """The scheme of a plug-in; one that cannot be had is listed with the reason and stops nothing else."""
+    try:
+        plugged: Any = point.load()
+        if isinstance(plugged, Scheme):
+            return plugged
+        problem = f"it must name a Scheme, got {type(plugged).__name__}"
+    except (ImportError, AttributeError) as error:
+        problem = f"it cannot be imported ({error})"
+    message = f"the plug-in {point.name!r} ({point.value}, group {ENTRY_POINTS}) cannot be used: {problem}"
+
+    def refuse(_: str) -> Any:
+        raise ExtractorError(point.name, f"{message}; repair or uninstall it")
+
+    return Scheme(ExtractorInfo(name=point.name, summary=message, needs="its repair"), refuse, refuse)
 
 
 def _bundled() -> Scheme:
@@ -180,12 +193,12 @@ def _classical() -> Scheme:
 def _networks() -> list[Scheme]:
     openclip = ExtractorInfo(
         name="openclip:MODEL/PRETRAINED-or-PATH",
-        summary="Image tower of any OpenCLIP model, with layers tapped by hooks. Options: #pre, #bf16.",
+        summary="Image tower of any OpenCLIP model, with layers tapped by hooks. Options: #pre, #bf16, #size=N.",
         needs="weights: a pretrained tag (downloaded once) or the path of a .safetensors file",
     )
     timm = ExtractorInfo(
         name="timm:MODEL[/PATH]",
-        summary="Any timm model (convolutional, transformer, hybrid), with the layers timm names. Option: #bf16.",
+        summary="Any timm model: convolutional, transformer, hybrid. Options: #bf16, #size=N.",
         needs="weights: downloaded once, or the path of a .safetensors file",
     )
     program = ExtractorInfo(

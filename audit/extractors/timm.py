@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from audit.errors import ExtractorError, UnknownExtractorError, WeightsUnavailab
 from audit.extractors import _files, _torchvision
 from audit.extractors._hub import hub
 from audit.extractors._layers import MAP, cut
-from audit.extractors._names import BF16, split_options
+from audit.extractors._names import BF16, SIZE, size_of, split_options
 from audit.extractors._network import Identity, Network, Preprocessing, carded, identity, resolved
 from audit.extractors._taps import N_TAPS, Taps, quarters, token_form
 from audit.extractors._torch import TorchRun, device, to_numpy
@@ -54,7 +54,7 @@ class Weights:
     path : pathlib.Path
         The file.
     options : set of str
-        ``bf16``: see :mod:`audit.extractors._names`.
+        ``bf16``, ``size=N``: see :mod:`audit.extractors._names`.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Timm(Network):
 
     def __init__(self, weights: Weights) -> None:
         model = _loaded(weights)
-        preprocessing = preprocessing_of(weights.name, model)
+        preprocessing = preprocessing_of(weights.name, model, size_of(weights.options))
         chosen, known = device(), weights.identity
         run = TorchRun(tapped(weights.name, model.to(chosen), preprocessing.input.size), chosen, known.dtype)
         super().__init__(preprocessing, run, carded(known, preprocessing, run))
@@ -129,9 +129,9 @@ def resolve(rest: str) -> ExtractorSpec:
 
 
 def find(rest: str) -> Weights:
-    """Where the weights of ``MODEL[/PATH][#bf16]`` are, downloading those of a tag if need be."""
+    """Where the weights of ``MODEL[/PATH][#OPTIONS]`` are, downloading those of a tag if need be."""
     name = f"timm:{rest}"
-    rest, options = split_options(name, rest, [BF16])
+    rest, options = split_options(name, rest, [BF16, SIZE])
     model, has_path, path = rest.partition("/")
     config = _config(name, model)
     if not has_path:
@@ -142,10 +142,10 @@ def find(rest: str) -> Weights:
     return Weights(name, model, file, options)
 
 
-def preprocessing_of(name: str, model: Any) -> Preprocessing:
-    """The model's own: size, share of the centre, interpolation, mean and standard deviation."""
+def preprocessing_of(name: str, model: Any, size: int | None = None) -> Preprocessing:
+    """The model's own: size (unless one is given), share of the centre, interpolation, mean and standard deviation."""
     config = _timm().data.resolve_model_data_config(model)
-    channels, height, width = config["input_size"]
+    channels, height, width = config["input_size"] if size is None else (config["input_size"][0], size, size)
     if channels != len("RGB") or height != width:
         raise ExtractorError(name, f"its input {config['input_size']} is not a square RGB picture")
     fit = _FITS[config["crop_mode"]]
@@ -234,10 +234,7 @@ def _loaded(weights: Weights) -> Any:
         state = timm.models.load_state_dict(str(weights.path), device="cpu", weights_only=True)
         for n_classes in _classes(_config(weights.name, weights.model), state):
             try:
-                overlay = {"state_dict": dict(state), "num_classes": n_classes, "label_offset": 0}
-                model = timm.create_model(
-                    weights.model, pretrained=True, num_classes=n_classes, pretrained_cfg_overlay=overlay
-                )
+                model = _created(weights, state, n_classes)
             except (RuntimeError, KeyError) as error:
                 refusal = error
             else:
@@ -247,6 +244,22 @@ def _loaded(weights: Weights) -> Any:
         refusal = error
     message = f"{weights.path} does not hold a {weights.model} that can be read safely: {str(refusal)[:500]}"
     raise ExtractorError(weights.name, message) from refusal
+
+
+def _created(weights: Weights, state: Any, n_classes: int) -> Any:
+    """The model with its weights; a transformer is told the size of its input, and brings its positions to it."""
+    size = size_of(weights.options)
+    create = partial(_timm().create_model, weights.model, pretrained=True, num_classes=n_classes)
+
+    def overlay() -> dict[str, Any]:
+        return {"state_dict": dict(state), "num_classes": n_classes, "label_offset": 0}
+
+    if size is None:
+        return create(pretrained_cfg_overlay=overlay())
+    try:
+        return create(pretrained_cfg_overlay=overlay(), img_size=size)
+    except TypeError:  # a network of convolutions takes pictures of any size and is not told
+        return create(pretrained_cfg_overlay=overlay())
 
 
 def _classes(config: Any, state: Any) -> Iterator[int]:

@@ -81,13 +81,17 @@ def main() -> None:
     extractors = {name: features_of(name) for name in arguments.extractors}
     print(f"{'':<22}{'n':>6}" + "".join(f"{name:>14}" for name in extractors))
     found: dict[str, list[float]] = {name: [] for name in extractors}
+    kept: dict[tuple[str, ...], Floats] = {}
     for question, rows in evaluation_sets().items():
         if arguments.sets and question.split()[0] not in arguments.sets:
             continue
         labels = np.unique([label for _, label in rows], return_inverse=True)[1]
         cells = []
         for name, (side, features) in extractors.items():
-            vectors = embedded([path for path, _ in rows], side, features)
+            key = (name, *(path for path, _ in rows))  # two questions are asked of the same pictures
+            if key not in kept:
+                kept[key] = embedded(list(key[1:]), side, features)
+            vectors = kept[key]
             score = neighbour_accuracy(vectors, labels)
             found[name].append(score)
             cells.append(f"{score:.3f}" + (f" /{probe_accuracy(vectors, labels):.3f}" if arguments.probe else ""))

@@ -107,14 +107,21 @@ def _named(extractor: str, folder: Path) -> str:
 
 
 class _Clock:
-    """Wall and processor time from its making on, this process and its living children."""
+    """Wall and processor time from its making on, this process and its living children.
 
-    def __init__(self) -> None:
-        self._wall, self._processor = time.perf_counter(), _processor_s()
+    ``asks``: the thread that makes it only asks how far others are, and its own time does not count.
+    """
+
+    def __init__(self, *, asks: bool = False) -> None:
+        self._asks = asks
+        self._wall, self._processor = time.perf_counter(), self._spent()
 
     def cost(self, n: int) -> Cost:
         """What ``n`` pictures took so far."""
-        return Cost(n / (time.perf_counter() - self._wall), (_processor_s() - self._processor) / n)
+        return Cost(n / (time.perf_counter() - self._wall), (self._spent() - self._processor) / n)
+
+    def _spent(self) -> float:
+        return _processor_s() - (time.thread_time() if self._asks else 0.0)
 
 
 def _processor_s() -> float:
@@ -180,11 +187,11 @@ def _end_to_end(spec: SourceSpec, extractor: str, home: Path) -> dict[str, Cost]
     with Service.open(Settings(home=home)) as service:
         service.runtime.extractor(extractor)
         _warm(service, spec, extractor)
-        whole = _Clock()
+        whole = _Clock(asks=True)
         dataset = service.submit_dataset(spec)
         audit = service.submit_audit([dataset.id], AuditRequest(extractor=extractor, skip=skip))
         state = _until(service, audit.id, lambda state: state.progress.stage == "embed")
-        embed = _Clock()
+        embed = _Clock(asks=True)
         state = _until(service, audit.id, lambda state: state.progress.stage not in ("embed", "scan"))
         n = service.dataset(dataset.id).n_ok or 0
         embedded = embed.cost(n)

@@ -88,6 +88,12 @@ MAPS: dict[str, tuple[str, int, dict[str, Any], dict[str, tuple[int, int]]]] = {
         {},
         {"stages.0": (1600, 32), "stages.1": (400, 64), "stages.2": (100, 96), "stages.3": (25, 128)},
     ),
+    "state space (EfficientViM)": (
+        "efficientvim_m1",
+        64,
+        {},
+        {"stages.0": (16, 128), "stages.1": (4, 192), "stages.2": (1, 320)},
+    ),
     "MambaOut": (
         "test_mambaout",
         64,

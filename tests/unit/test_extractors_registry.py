@@ -1,9 +1,13 @@
 """Names of extractors and the calibration of neuron ranges."""
 
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from audit.errors import UnknownExtractorError
+from audit.errors import ExtractorError, UnknownExtractorError
 from audit.extractors import describe_extractors, load_extractor, registry, resolve_spec
 from audit.extractors._calibration import calibrate
 
@@ -35,6 +39,55 @@ def test_a_plug_in_adds_a_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
         assert resolve_spec("double:classical") == resolve_spec("classical")
     finally:
         registry._schemes.cache_clear()
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
+    """Installs a distribution with one entry point and its module, as pip would lay it out."""
+
+    def install(entry: str, code: str) -> None:
+        about = tmp_path / "plugged-1.0.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 1.0\n")
+        (about / "entry_points.txt").write_text(f"[assay.extractors]\n{entry}\n")
+        (tmp_path / "assay_plugged.py").write_text(code)
+        monkeypatch.syspath_prepend(tmp_path)
+        registry._schemes.cache_clear()
+
+    yield install
+    registry._schemes.cache_clear()
+    sys.modules.pop("assay_plugged", None)
+
+
+PLUG_IN = """
+from audit.extractors import ExtractorInfo, Scheme, load_extractor, resolve_spec
+
+scheme = Scheme(
+    ExtractorInfo(name="twin:WHAT", summary="Another name for an extractor.", needs=""), load_extractor, resolve_spec
+)
+"""
+
+
+def test_an_installed_distribution_adds_an_extractor_without_a_change_of_code(
+    installed: Callable[[str, str], None],
+) -> None:
+    installed("twin = assay_plugged:scheme", PLUG_IN)
+    assert resolve_spec("twin:classical") == resolve_spec("classical")
+    assert "twin:WHAT" in [info.name for info in describe_extractors()]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("import no_such_module", "No module named 'no_such_module'"), ("scheme = 3", "must name a Scheme, got int")],
+)
+def test_a_broken_plug_in_says_why_and_stops_no_other(
+    installed: Callable[[str, str], None], code: str, said: str
+) -> None:
+    installed("broken = assay_plugged:scheme", code)
+    assert resolve_spec("classical").name == "classical"
+    assert said in describe_extractors()[-1].summary
+    with pytest.raises(ExtractorError, match=said):
+        load_extractor("broken")
 
 
 def test_a_range_is_the_inner_quantiles_widened_by_a_tenth() -> None:
