@@ -5,7 +5,7 @@ from __future__ import annotations
 from audit.dna import blocks
 from audit.dna.comparing import RATIO
 from audit.dna.results import DnaResult
-from audit.report import Block, Finding, Metric, MetricBlock, Severity, TextBlock
+from audit.report import Block, Finding, ImagesBlock, Metric, MetricBlock, Severity, TextBlock
 from audit.shown import counted
 
 NOTABLE, LARGE = 0.2, 0.5
@@ -90,6 +90,7 @@ def findings(result: DnaResult) -> tuple[Finding, ...]:
             severity=found,
             sentence=summary(result),
             metric=distance_metric(result),
+            pictures=() if found is Severity.OK else result.unlike,
             action=_action(found),
             table="dna_neurons",
             weight=min(1.0, result.corrected),
@@ -115,7 +116,23 @@ def evidence(result: DnaResult) -> tuple[Block, ...]:
         note="as the paper aggregates it, floor not taken off; no interval",
     )
     charts = (blocks.layer_chart(result), *((blocks.neuron_chart(result),) if result.neurons else ()))
-    return (MetricBlock(metric=peer), _sureness(result), blocks.layer_table(result), *charts)
+    seen = blocks.seen_block(result)
+    classes = (blocks.class_table(result),) if result.classes else ()
+    pictures = (() if seen is None else (seen,)) + _unlike(result)
+    return (MetricBlock(metric=peer), _sureness(result), blocks.layer_table(result), *charts, *pictures, *classes)
+
+
+def _unlike(result: DnaResult) -> tuple[Block, ...]:
+    if result.share_unlike is None:
+        return ()
+    return (
+        ImagesBlock(
+            title=f"Pictures of {result.names[1]} that look least like {result.names[0]}",
+            groups=(result.unlike,),
+            note=f"{result.share_unlike:.1%} of {result.names[1]} surprise more than 99 % of {result.names[0]}'s own "
+            "pictures do; 1 % is usual. Surprise: how far out a picture's neurons lie.",
+        ),
+    )
 
 
 def _sureness(result: DnaResult) -> TextBlock:
