@@ -78,7 +78,7 @@ def compute(views: Sequence[DatasetView], config: DnaConfig, rng: np.random.Gene
     reference, candidate = (_dna(view) for view in views)
     each = compare(reference, candidate, rng, Asked(level=config.level, n_permutations=config.n_permutations))
     judged = np.isfinite(each.p_neurons)
-    unlike, share_unlike = least_alike(views[0], views[1], each.weights, N_UNLIKE)
+    unlike = least_alike(views[0], views[1], each.weights, N_UNLIKE)
     result = DnaResult(
         names=(views[0].name, views[1].name),
         n_images=(reference.size, candidate.size),
@@ -88,12 +88,13 @@ def compute(views: Sequence[DatasetView], config: DnaConfig, rng: np.random.Gene
         layers=_layers(reference, each),
         neurons=_shown(views, each, config.n_shown),
         classes=within_classes(views[0], views[1], each.weights, rng),
-        unlike=unlike,
-        share_unlike=share_unlike,
+        unlike=() if unlike is None else unlike.pictures,
+        share_unlike=None if unlike is None else unlike.share,
         calibration=reference.ranges.calibration,
         **vars(each.total),
     )
-    return Computed(result, {"dna_neurons": _table(reference, candidate, each)})
+    tables = {"dna_neurons": _table(reference, candidate, each)}
+    return Computed(result, tables if unlike is None else tables | {"dna_unlike": unlike.table})
 
 
 def _dna(view: DatasetView) -> Dna:
@@ -221,6 +222,6 @@ ANALYSIS = register(
         section=section,
         source="Ramtoula et al., Visual DNA, CVPR 2023; sampling floor: docs/visual-dna.md.",
         order=110,
-        tables=("dna_neurons",),
+        tables=("dna_neurons", "dna_unlike"),
     )
 )

@@ -1,8 +1,9 @@
 """Pictures that show a difference: those that look least like the reference, and what a neuron sees.
 
-Source: the surprise of an image is the mean over neurons of -log of its tail probability under the reference's stored
-distribution, Fisher's way of putting p-values together ("Statistical Methods for Research Workers", 1932, section
-21.1); neurons are not independent, so it is judged by the surprise of the reference's own images.
+Source: the surprise of an image is the mean over neurons of -log of its tail probability among the reference's
+images, Fisher's way of putting p-values together ("Statistical Methods for Research Workers", 1932, section 21.1);
+neurons are not independent, so it is judged by the surprise of the reference's own images, as in conformal prediction
+(Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World", 2005, section 2.2).
 """
 
 from __future__ import annotations
@@ -11,16 +12,35 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from audit.dna.state import Dna
-from audit.maths.histograms import INNER_BINS, N_BINS, Doubles
+from audit.maths.histograms import Doubles
 from audit.model import DatasetView, Neurons
 from audit.report import Picture
 from audit.shown import picture
 
-_BLOCK = 1024
 UNUSUAL = 0.99
 """A picture is unusual for the reference when it surprises more than this share of the reference's own."""
+MOST_WITNESSES = 2000
+"""Images of the reference that the others are compared with, evenly spaced in the order of their ids."""
+
+UNLIKE_SCHEMA = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("surprise", pa.float64(), nullable=False),
+        pa.field("share_below", pa.float64(), nullable=False),
+        pa.field("neuron", pa.string(), nullable=False),
+        pa.field("rank", pa.int64(), nullable=False),
+    ]
+)
+"""One row per usable picture of the candidate, the least like the reference first.
+
+surprise : mean over neurons of -log tail probability
+share_below : share of the reference's own pictures that surprise less
+neuron : ``layer:number`` of the one that adds most
+"""
 
 
 @dataclass(frozen=True)
@@ -39,69 +59,100 @@ class Surprise:
     neuron: npt.NDArray[np.int64]
 
 
-def tail_table(reference: Dna) -> npt.NDArray[np.float32]:
-    """-log of the two-sided tail probability in every bin of every neuron, float32 (N, 128).
-
-    p = 2 min(F, 1 - F), F the reference's distribution at the middle of the bin's mass, and p at least 1 / (2 n + 2)
-    of n positions.
-    """
-    total = np.maximum(reference.n_positions, 1)[:, None].astype(np.float64)
-    before = np.cumsum(reference.counts, axis=1) - reference.counts
-    middle = (before + reference.counts / 2) / total
-    p = np.clip(2 * np.minimum(middle, 1 - middle), 1 / (2 * total + 2), 1.0)
-    table: npt.NDArray[np.float32] = -np.log(p).astype(np.float32)
-    return table
-
-
-def surprise(reference: Dna, neurons: Neurons, weights: Doubles) -> Surprise:
+def surprise(witnesses: npt.NDArray[np.floating], neurons: Neurons, weights: Doubles, *, own: bool) -> Surprise:
     """How unlike the reference every image is, by the mean of each neuron over it.
+
+    p = 2 min(r + ½, k - r + ½)/(k + 1), at most 1, with r how many of the k witnesses lie below (ties count half).
 
     Parameters
     ----------
+    witnesses : float (k, N)
+        Images of the reference.
     neurons : of the dataset that is judged
     weights : float64 (N,), >= 0, sum to 1
         NaN of a neuron adds nothing.
+    own : bool
+        Whether the images are witnesses themselves, in the same order: then each is left out for itself.
     """
-    table, used = tail_table(reference), np.flatnonzero(weights > 0)
-    share = weights[used].astype(np.float32)
     n = len(neurons.values)
-    score, most = np.zeros(n), np.zeros(n, np.int64)
-    for start in range(0, n, _BLOCK):
-        block = np.asarray(neurons.values[start : start + _BLOCK][:, used], np.float32)
-        missing = np.isnan(block)
-        bins = np.clip(np.floor(np.where(missing, 0, block) * INNER_BINS) + 1, 0, N_BINS - 1).astype(np.int64)
-        added = np.where(missing, 0, table[used, bins]) * share
-        score[start : start + _BLOCK] = added.sum(axis=1, dtype=np.float64)
-        most[start : start + _BLOCK] = used[added.argmax(axis=1)] if len(used) else 0
+    score, largest, most = np.zeros(n), np.full(n, -1.0), np.zeros(n, np.int64)
+    for neuron in np.flatnonzero(weights > 0):
+        known = np.sort(np.asarray(witnesses[:, neuron], np.float32))
+        known = known[~np.isnan(known)]
+        values = np.asarray(neurons.values[:, neuron], np.float32)
+        k = len(known) - own
+        if k < 1:
+            continue
+        below = (np.searchsorted(known, values, "left") + np.searchsorted(known, values, "right")) / 2 - own / 2
+        p = np.minimum(1.0, 2 * np.minimum(below + 0.5, k - below + 0.5) / (k + 1))
+        added = np.where(np.isnan(values), 0.0, -np.log(np.maximum(p, 1 / (k + 1)))) * weights[neuron]
+        score += added
+        most[added > largest] = neuron
+        largest = np.maximum(largest, added)
     return Surprise(score, most)
 
 
-def least_alike(
-    reference: DatasetView, candidate: DatasetView, weights: Doubles, k: int
-) -> tuple[tuple[Picture, ...], float | None]:
-    """The candidate's pictures that look least like the reference, and the share that is unusual for it.
+@dataclass(frozen=True)
+class Unlike:
+    """The candidate's pictures by how unlike the reference they are.
 
-    Returns
-    -------
-    pictures
-        With where they lie among the reference's own pictures, and the neuron that says so most; one of each content.
-    share : float or None
-        Of the candidate's pictures that surprise more than 99 % of the reference's own; 1 % is usual. None without
-        neurons by image.
+    Attributes
+    ----------
+    pictures : the first few, one of each content
+    share : of the candidate's pictures that surprise more than 99 % of the reference's own; 1 % is usual
+    table : in UNLIKE_SCHEMA
     """
+
+    pictures: tuple[Picture, ...]
+    share: float
+    table: pa.Table
+
+
+def least_alike(reference: DatasetView, candidate: DatasetView, weights: Doubles, k: int) -> Unlike | None:
+    """The candidate's pictures that look least like the reference; None without neurons by image."""
     if reference.dna is None or reference.neurons is None or candidate.neurons is None or not weights.any():
-        return (), None
-    own = np.sort(surprise(reference.dna, reference.neurons, weights).score)
-    found = surprise(reference.dna, candidate.neurons, weights)
-    if not len(own) or not len(found.score):
-        return (), None
+        return None
+    if not len(reference) or not len(candidate):
+        return None
+    rows = _witnesses(reference)
+    own = Neurons(reference.neurons.values[rows], reference.neurons.layers, reference.neurons.border[rows])
+    judged = np.sort(surprise(own.values, own, weights, own=True).score)
+    found = surprise(own.values, candidate.neurons, weights, own=False)
     names = neuron_names(reference.dna)
-    below = np.searchsorted(own, found.score, side="left") / len(own)
+    below = np.searchsorted(judged, found.score, side="left") / len(judged)
+    score = np.round(found.score, 6)
+    most = [names[neuron] for neuron in found.neuron]
     shown = [
-        picture(candidate, row, f"unlike {below[row]:.0%} of the reference's own; most by {names[found.neuron[row]]}")
-        for row in _first_of_each(candidate, np.round(found.score, 4), k)
+        picture(candidate, row, f"stranger than {_share(below[row])} of the reference; most by {most[row]}")
+        for row in _first_of_each(candidate, score, k)
     ]
-    return tuple(shown), float((below >= UNUSUAL).mean())
+    table = _table(candidate, score, below, most)
+    return Unlike(tuple(shown), float((below >= UNUSUAL).mean()), table)
+
+
+def _share(value: float) -> str:
+    return "all" if value >= 1 else f"{value:.1%}"
+
+
+def _witnesses(view: DatasetView) -> npt.NDArray[np.int64]:
+    """Rows of the images that the others are compared with, in the order of their ids."""
+    ids = view.column("image_id")
+    order = np.array(sorted(range(len(view)), key=ids.__getitem__), np.int64)
+    return order[np.linspace(0, len(order) - 1, min(len(order), MOST_WITNESSES)).round().astype(np.int64)]
+
+
+def _table(view: DatasetView, score: Doubles, below: Doubles, neurons: list[str]) -> pa.Table:
+    ids, paths = view.column("image_id"), view.column("path")
+    order = sorted(range(len(view)), key=lambda row: (-score[row], ids[row]))
+    columns = {
+        "image_id": [ids[row] for row in order],
+        "path": [paths[row] for row in order],
+        "surprise": score[order],
+        "share_below": below[order],
+        "neuron": [neurons[row] for row in order],
+        "rank": np.arange(1, len(order) + 1),
+    }
+    return pa.table(columns, schema=UNLIKE_SCHEMA)
 
 
 def _first_of_each(view: DatasetView, score: Doubles, k: int) -> list[int]:

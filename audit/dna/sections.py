@@ -5,7 +5,7 @@ from __future__ import annotations
 from audit.dna import blocks
 from audit.dna.comparing import RATIO
 from audit.dna.results import DnaResult
-from audit.report import Block, Finding, ImagesBlock, Metric, MetricBlock, Severity, TextBlock
+from audit.report import Block, Finding, Metric, MetricBlock, Severity, TextBlock
 from audit.shown import counted
 
 NOTABLE, LARGE = 0.2, 0.5
@@ -57,11 +57,11 @@ def summary(result: DnaResult) -> str:
     if not differs(result):
         times = "" if result.ratio is None else f", {result.ratio:.1f} times what sampling alone gives"
         bound = "" if result.high is None else f"; a true difference of up to {result.high:.2f} SD may be hidden"
-        return f"The neurons see no difference beyond sampling ({p}distance {result.distance:.3f} SD{times}{bound})."
+        return f"The network sees no difference beyond sampling ({p}distance {result.distance:.3f} SD{times}{bound})."
     widest = max(result.layers, key=lambda layer: layer.corrected)
     return (
-        f"The neurons see the datasets {result.corrected:.2f} SD apart beyond sampling ({p}{_size(result)} "
-        f"difference), most of all in the layer {widest.layer} ({widest.corrected:.2f} SD)."
+        f"The two datasets look different to the network: {result.corrected:.2f} SD apart beyond sampling "
+        f"({p}{_size(result)} difference), most of all in the layer {widest.layer} ({widest.corrected:.2f} SD)."
     )
 
 
@@ -92,7 +92,7 @@ def findings(result: DnaResult) -> tuple[Finding, ...]:
             metric=distance_metric(result),
             pictures=() if found is Severity.OK else result.unlike,
             action=_action(found),
-            table="dna_neurons",
+            table="dna_neurons" if result.share_unlike is None else "dna_unlike",
             weight=min(1.0, result.corrected),
         ),
     )
@@ -118,21 +118,8 @@ def evidence(result: DnaResult) -> tuple[Block, ...]:
     charts = (blocks.layer_chart(result), *((blocks.neuron_chart(result),) if result.neurons else ()))
     seen = blocks.seen_block(result)
     classes = (blocks.class_table(result),) if result.classes else ()
-    pictures = (() if seen is None else (seen,)) + _unlike(result)
+    pictures = () if seen is None else (seen,)
     return (MetricBlock(metric=peer), _sureness(result), blocks.layer_table(result), *charts, *pictures, *classes)
-
-
-def _unlike(result: DnaResult) -> tuple[Block, ...]:
-    if result.share_unlike is None:
-        return ()
-    return (
-        ImagesBlock(
-            title=f"Pictures of {result.names[1]} that look least like {result.names[0]}",
-            groups=(result.unlike,),
-            note=f"{result.share_unlike:.1%} of {result.names[1]} surprise more than 99 % of {result.names[0]}'s own "
-            "pictures do; 1 % is usual. Surprise: how far out a picture's neurons lie.",
-        ),
-    )
 
 
 def _sureness(result: DnaResult) -> TextBlock:
@@ -149,6 +136,11 @@ def _sureness(result: DnaResult) -> TextBlock:
     if result.n_needed is not None:
         said.append(
             f"A difference of this size is {RATIO} times what sampling gives from {result.n_needed:,} images a side."
+        )
+    if result.share_unlike is not None:
+        said.append(
+            f"{result.share_unlike:.1%} of the pictures of {result.names[1]} are stranger to {result.names[0]} than "
+            "99 % of its own; 1 % is usual."
         )
     return TextBlock(title="How sure is that?", text=" ".join(said))
 

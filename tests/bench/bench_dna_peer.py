@@ -2,9 +2,9 @@
 
     PYTHONPATH=. python tests/bench/bench_dna_peer.py --peer FOLDER
 
-FOLDER holds the unpacked wheel of ``vdna`` 0.1.1; of what it imports only torch and NumPy run here. Activations have the
-shape of a ViT-B/16 (13 layers of 768 neurons, 197 places), drawn from a normal distribution with one mean per picture.
-Fitting is timed over batches of 8 pictures, comparing over two DNA of 9 984 neurons. Every figure is a median.
+FOLDER holds the unpacked wheel of ``vdna`` 0.1.1; of what it imports only torch and NumPy run here. Activations have
+the shape of a ViT-B/16 (13 layers of 768 neurons, 197 places), drawn from a normal distribution with one mean per
+picture. Fitting is timed over batches of 8 pictures, comparing over two DNA of 9 984 neurons. Every figure is a median.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from scipy.stats import wasserstein_distance
 from audit.analyses.base import analysis
 from audit.dna import DnaCounter
 from audit.dna.classes import within_classes
-from audit.dna.pictures import least_alike, seen_most, surprise, tail_table
+from audit.dna.pictures import least_alike, seen_most, surprise
 from audit.maths.image_distances import group_distance, wasserstein_groups
 from audit.model import DatasetView, Neurons, Tops
 from audit.report import ImagesBlock
@@ -34,42 +34,49 @@ def view(name: str, seed: int, *, shift: float = 0.0, strange: int = -1, of_clas
     return dataclasses.replace(make_view(seed, name=name), dna=counter.dna(), neurons=neurons)
 
 
-def test_the_tail_of_a_bin_by_hand() -> None:
-    # a quarter of the mass in each of four bins: p = 2 · 1/8 in the outer ones, 2 · 3/8 in the inner ones
-    dna = dataclasses.replace(view("a", 1).dna)
-    counts = np.zeros_like(dna.counts)
-    counts[:, [10, 20, 30, 40]] = 25
-    table = tail_table(dataclasses.replace(dna, counts=counts))
-    assert table[0, [10, 20, 30, 40]] == pytest.approx(-np.log([0.25, 0.75, 0.75, 0.25]), rel=1e-6)
-    assert table[0, 0] == pytest.approx(np.log(202), rel=1e-6)
+def one_neuron(values: list[float]) -> Neurons:
+    return Neurons(
+        np.array(values, np.float16)[:, None], {"layer": slice(0, 1)}, np.zeros((len(values), 0), np.float16)
+    )
 
 
-def test_the_surprise_of_an_image_is_the_mean_over_its_neurons() -> None:
-    reference = view("a", 1)
-    found = surprise(reference.dna, reference.neurons, WEIGHTS)
-    table, image = tail_table(reference.dna), reference.neurons.values[7].astype(np.float32)
-    by_hand = np.mean([table[j, int(np.floor(x * 126)) + 1] for j, x in enumerate(image)])
-    assert found.score[7] == pytest.approx(by_hand, rel=1e-5)
+def test_the_surprise_of_an_image_by_hand() -> None:
+    # four witnesses: one below and three above 1.5, all below 9, all above 0; half of the tie at 2 counts as below
+    found = surprise(np.array([[1.0], [2], [3], [4]]), one_neuron([1.5, 9, 0, 2]), np.ones(1), own=False)
+    assert found.score == pytest.approx(-np.log([2 * 1.5 / 5, 1 / 5, 1 / 5, 2 * 2 / 5]))
+
+
+def test_a_witness_is_left_out_for_itself() -> None:
+    own = one_neuron([1, 2, 3, 4])
+    found = surprise(own.values, own, np.ones(1), own=True)
+    assert found.score == pytest.approx(-np.log([1 / 4, 2 * 1.5 / 4, 2 * 1.5 / 4, 1 / 4]))
+
+
+def test_the_surprise_is_the_weighted_mean_over_neurons() -> None:
+    one, weights = view("a", 1), np.arange(10) / 45
+    parts = [surprise(one.neurons.values, one.neurons, unit, own=True).score for unit in np.eye(10)]
+    whole = surprise(one.neurons.values, one.neurons, weights, own=True).score
+    assert whole == pytest.approx(weights @ np.array(parts))
 
 
 def test_a_strange_picture_is_found_with_its_neuron() -> None:
-    pictures, _ = least_alike(view("a", 1), view("b", 2, strange=33), WEIGHTS, 3)
-    assert pictures[0].path == "b/00033.png"
-    assert "late:1" in pictures[0].caption
+    found = least_alike(view("a", 1), view("b", 2, strange=33), np.eye(10)[5], 9)
+    shown = {one.path: one.caption for one in found.pictures}
+    assert shown["b/00033.png"].endswith("of the reference; most by late:1")
 
 
 def test_a_sample_of_the_same_source_is_rarely_unlike_the_reference() -> None:
-    shares = [least_alike(view("a", 1), view("b", seed), WEIGHTS, 3)[1] for seed in range(2, 8)]
+    shares = [least_alike(view("a", 1), view("b", seed), WEIGHTS, 3).share for seed in range(2, 8)]
     assert np.mean(shares) < 0.05
 
 
 def test_a_dataset_that_was_moved_is_unlike_the_reference() -> None:
-    assert least_alike(view("a", 1), view("b", 2, shift=0.5), WEIGHTS, 3)[1] > 0.9
+    assert least_alike(view("a", 1), view("b", 2, shift=0.5), WEIGHTS, 3).share > 0.9
 
 
 def test_without_neurons_by_image_there_are_no_pictures() -> None:
     bare = dataclasses.replace(view("a", 1), neurons=None)
-    assert least_alike(bare, view("b", 2), WEIGHTS, 3) == ((), None)
+    assert least_alike(bare, view("b", 2), WEIGHTS, 3) is None
     assert seen_most(bare, 0, 3) == ()
 
 
@@ -82,6 +89,13 @@ def test_the_order_of_the_rows_changes_no_picture() -> None:
         neurons=dataclasses.replace(candidate.neurons, values=candidate.neurons.values[order]),
     )
     assert least_alike(view("a", 1), mixed, WEIGHTS, 5) == least_alike(view("a", 1), candidate, WEIGHTS, 5)
+
+
+def test_every_picture_of_the_candidate_is_listed_the_strangest_first() -> None:
+    table = least_alike(view("a", 1), view("b", 2), WEIGHTS, 3).table
+    assert table.num_rows == 90
+    assert np.all(np.diff(table.column("surprise").to_numpy()) <= 0)
+    assert table.column("rank").to_pylist() == list(range(1, 91))
 
 
 def test_a_neuron_sees_the_pictures_with_its_largest_values() -> None:
@@ -111,8 +125,9 @@ def test_the_report_shows_pictures_of_the_difference_and_what_neurons_see() -> N
     result = asked.compute([view("a", 1), view("b", 2, shift=0.3)], asked.config(), np.random.default_rng(0)).result
     section = asked.section(result)
     titles = [block.title for block in section.blocks if isinstance(block, ImagesBlock)]
-    assert titles == ["What these neurons see", "Pictures of b that look least like a"]
+    assert titles == ["What these neurons see"]
     assert len(section.findings[0].pictures) == 12
+    assert section.findings[0].table == "dna_unlike"
     assert {picture.dataset for picture in section.findings[0].pictures} == {"b"}
 
 
