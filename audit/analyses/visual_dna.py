@@ -15,7 +15,9 @@ from pydantic import Field
 from audit.analyses.base import Analysis, Computed, Config, Need, register
 from audit.dna import Dna, sections
 from audit.dna.blocks import SHOWN_BINS
+from audit.dna.classes import within_classes
 from audit.dna.comparing import PEER_BINS, RATIO, Asked, Comparison, compare
+from audit.dna.pictures import least_alike, seen_most
 from audit.dna.results import DnaResult, LayerDistance, ShownNeuron
 from audit.dna.sections import ALPHA
 from audit.maths.histograms import INNER_BINS, MEAN_UNIT
@@ -23,6 +25,9 @@ from audit.model import DatasetView
 from audit.report import Section
 
 VERSION = 3
+N_SEEN = 6
+"""Pictures of each side that are shown of a neuron."""
+N_UNLIKE = 12
 
 Doubles = npt.NDArray[np.float64]
 
@@ -73,6 +78,7 @@ def compute(views: Sequence[DatasetView], config: DnaConfig, rng: np.random.Gene
     reference, candidate = (_dna(view) for view in views)
     each = compare(reference, candidate, rng, Asked(level=config.level, n_permutations=config.n_permutations))
     judged = np.isfinite(each.p_neurons)
+    unlike = least_alike(views[0], views[1], each.weights, N_UNLIKE)
     result = DnaResult(
         names=(views[0].name, views[1].name),
         n_images=(reference.size, candidate.size),
@@ -80,11 +86,15 @@ def compute(views: Sequence[DatasetView], config: DnaConfig, rng: np.random.Gene
         n_different=int((each.p_neurons[judged] <= ALPHA).sum()) if judged.any() else None,
         n_neurons=int(each.living.sum()),
         layers=_layers(reference, each),
-        neurons=_shown(reference, candidate, each, config.n_shown),
+        neurons=_shown(views, each, config.n_shown),
+        classes=within_classes(views[0], views[1], each.weights, rng),
+        unlike=() if unlike is None else unlike.pictures,
+        share_unlike=None if unlike is None else unlike.share,
         calibration=reference.ranges.calibration,
         **vars(each.total),
     )
-    return Computed(result, {"dna_neurons": _table(reference, candidate, each)})
+    tables = {"dna_neurons": _table(reference, candidate, each)}
+    return Computed(result, tables if unlike is None else tables | {"dna_unlike": unlike.table})
 
 
 def _dna(view: DatasetView) -> Dna:
@@ -115,7 +125,8 @@ def _layer(name: str, rows: slice, each: Comparison) -> LayerDistance:
     )
 
 
-def _shown(reference: Dna, candidate: Dna, each: Comparison, n: int) -> tuple[ShownNeuron, ...]:
+def _shown(views: Sequence[DatasetView], each: Comparison, n: int) -> tuple[ShownNeuron, ...]:
+    reference, candidate = (_dna(view) for view in views)
     score = np.where(each.living, each.corrected, -1.0)
     order = np.lexsort((np.arange(len(score)), -score))[:n]
     layer_of = [(name, i) for name, layer in reference.ranges.layers.items() for i in range(len(layer.low))]
@@ -134,6 +145,7 @@ def _shown(reference: Dna, candidate: Dna, each: Comparison, n: int) -> tuple[Sh
                 high=float(known.high[neuron]),
                 reference=_shares(reference, row),
                 candidate=_shares(candidate, row),
+                seen=(seen_most(views[0], row, N_SEEN), seen_most(views[1], row, N_SEEN)),
             )
         )
     return tuple(shown)
@@ -203,13 +215,13 @@ ANALYSIS = register(
         title="Visual DNA",
         question="How far apart do the extractor's neurons see the two datasets, and in which layers?",
         datasets=2,
-        needs=frozenset({Need.DNA}),
+        needs=frozenset({Need.DNA, Need.NEURONS}),
         config=DnaConfig,
         result=DnaResult,
         compute=compute,
         section=section,
         source="Ramtoula et al., Visual DNA, CVPR 2023; sampling floor: docs/visual-dna.md.",
         order=110,
-        tables=("dna_neurons",),
+        tables=("dna_neurons", "dna_unlike"),
     )
 )

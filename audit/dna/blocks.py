@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audit.dna.comparing import RATIO
 from audit.dna.results import DnaResult
-from audit.report import ChartBlock, Column, TableBlock
+from audit.report import ChartBlock, Column, ImagesBlock, TableBlock
 
 SHOWN_BINS = 42
 
@@ -87,4 +87,39 @@ def neuron_chart(result: DnaResult) -> ChartBlock:
             "spec": lines,
             "resolve": {"scale": {"x": "independent", "y": "independent"}},
         },
+    )
+
+
+def seen_block(result: DnaResult) -> ImagesBlock | None:
+    """What the neurons that differ most answer to, in the reference and in the candidate; None without pictures."""
+    groups, captions = [], []
+    for neuron in result.neurons:
+        for name, pictures in zip(result.names, neuron.seen, strict=True):
+            if pictures:
+                groups.append(pictures)
+                captions.append(f"{neuron.layer}, neuron {neuron.neuron}: strongest in {name}")
+    if not groups:
+        return None
+    return ImagesBlock(
+        title="What these neurons see",
+        groups=tuple(groups),
+        captions=tuple(captions),
+        note="The pictures that each of the most different neurons answers to most; below each, how strongly, in parts "
+        "of the neuron's range.",
+    )
+
+
+def class_table(result: DnaResult) -> TableBlock:
+    """Both datasets within each class that they share."""
+    names = {"distance": "Distance (SD)", "floor": "By chance (SD)", "corrected": "Beyond chance (SD)", "p": "p"}
+    return TableBlock(
+        title="Within each class",
+        columns=(
+            Column(name="label", title="Class"),
+            *(Column(name=f"n{i}", title=name, align="right", format="integer") for i, name in enumerate(result.names)),
+            *(Column(name=name, title=title, align="right", format="number") for name, title in names.items()),
+        ),
+        rows=tuple((v.label, *v.n_images, v.distance, v.floor, v.corrected, v.p_value) for v in result.classes),
+        note="Exact distance of the images' means, with whole groups exchanged between the datasets 99 times; class "
+        "shares play no part. At most 200 pictures of a class from each side.",
     )

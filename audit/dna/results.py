@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from audit.analyses.base import Result
+from audit.report import Picture
 
 
 class LayerDistance(Result):
@@ -32,6 +33,20 @@ class ShownNeuron(Result):
     high: float
     reference: tuple[float, ...]
     candidate: tuple[float, ...]
+    seen: tuple[tuple[Picture, ...], tuple[Picture, ...]] = ((), ())
+    """The pictures of the reference and of the candidate that it answers to most."""
+
+
+class ClassDistance(Result):
+    """Both datasets within one class: image means, in standard deviations of the reference's."""
+
+    label: str
+    n_images: tuple[int, int]
+    distance: float
+    floor: float
+    """Mean distance when the class's pictures are exchanged between the datasets."""
+    corrected: float
+    p_value: float
 
 
 class DnaResult(Result):
@@ -63,4 +78,9 @@ class DnaResult(Result):
     plain_bins: float | None
     layers: tuple[LayerDistance, ...]
     neurons: tuple[ShownNeuron, ...]
+    classes: tuple[ClassDistance, ...]
+    unlike: tuple[Picture, ...]
+    """The candidate's pictures that look least like the reference."""
+    share_unlike: float | None
+    """Share of the candidate's pictures that are less like the reference than 99 % of its own; 1 % is usual."""
     calibration: str

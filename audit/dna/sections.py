@@ -57,11 +57,11 @@ def summary(result: DnaResult) -> str:
     if not differs(result):
         times = "" if result.ratio is None else f", {result.ratio:.1f} times what sampling alone gives"
         bound = "" if result.high is None else f"; a true difference of up to {result.high:.2f} SD may be hidden"
-        return f"The neurons see no difference beyond sampling ({p}distance {result.distance:.3f} SD{times}{bound})."
+        return f"The network sees no difference beyond sampling ({p}distance {result.distance:.3f} SD{times}{bound})."
     widest = max(result.layers, key=lambda layer: layer.corrected)
     return (
-        f"The neurons see the datasets {result.corrected:.2f} SD apart beyond sampling ({p}{_size(result)} "
-        f"difference), most of all in the layer {widest.layer} ({widest.corrected:.2f} SD)."
+        f"The two datasets look different to the network: {result.corrected:.2f} SD apart beyond sampling "
+        f"({p}{_size(result)} difference), most of all in the layer {widest.layer} ({widest.corrected:.2f} SD)."
     )
 
 
@@ -90,8 +90,9 @@ def findings(result: DnaResult) -> tuple[Finding, ...]:
             severity=found,
             sentence=summary(result),
             metric=distance_metric(result),
+            pictures=() if found is Severity.OK else result.unlike,
             action=_action(found),
-            table="dna_neurons",
+            table="dna_neurons" if result.share_unlike is None else "dna_unlike",
             weight=min(1.0, result.corrected),
         ),
     )
@@ -115,7 +116,10 @@ def evidence(result: DnaResult) -> tuple[Block, ...]:
         note="as the paper aggregates it, floor not taken off; no interval",
     )
     charts = (blocks.layer_chart(result), *((blocks.neuron_chart(result),) if result.neurons else ()))
-    return (MetricBlock(metric=peer), _sureness(result), blocks.layer_table(result), *charts)
+    seen = blocks.seen_block(result)
+    classes = (blocks.class_table(result),) if result.classes else ()
+    pictures = () if seen is None else (seen,)
+    return (MetricBlock(metric=peer), _sureness(result), blocks.layer_table(result), *charts, *pictures, *classes)
 
 
 def _sureness(result: DnaResult) -> TextBlock:
@@ -132,6 +136,11 @@ def _sureness(result: DnaResult) -> TextBlock:
     if result.n_needed is not None:
         said.append(
             f"A difference of this size is {RATIO} times what sampling gives from {result.n_needed:,} images a side."
+        )
+    if result.share_unlike is not None:
+        said.append(
+            f"{result.share_unlike:.1%} of the pictures of {result.names[1]} are stranger to {result.names[0]} than "
+            "99 % of its own; 1 % is usual."
         )
     return TextBlock(title="How sure is that?", text=" ".join(said))
 

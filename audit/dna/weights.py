@@ -26,7 +26,7 @@ from audit.maths.silencing import ridge_nnls
 
 RIDGE = 1e-4
 """How strongly silencing weights are drawn to those they start from; rows are scaled to a distance of 1."""
-STRICT = 100.0
+STRICT = 10.0
 """How much more a silenced attribute counts than a kept one."""
 LEFT = 0.5
 """Share of its distance that may be left of an attribute that is called silenced, on what it was learnt from."""
@@ -187,12 +187,14 @@ def silencing(
 ) -> NeuronWeights:
     """Weights under which attributes move the distance no more, while the others move it as before.
 
-    min over w ≥ 0 of Σ_s (100 · w·d_s)² + Σ_k (w·d_k - 1)² + ρ ‖w - w₀‖², each row scaled so that w₀·d = 1.
+    min over w ≥ 0 of Σ_s (10 · w·d_s)² + Σ_k (w·d_k - 1)² + ρ ‖w - w₀‖², each row scaled so that w₀·d = 1.
 
     Parameters
     ----------
     attributes : mapping of name to float64 (N,)
-        How far each neuron is moved by an attribute: its distance beyond sampling, in standard deviations.
+        How far each neuron is moved by an attribute: best its unbiased squared Cramér distance
+        (:func:`audit.maths.distances.cramer`), which is 0 on average where the attribute does nothing; negative
+        counts as 0.
     silenced : names of those to silence
     start : float64 (N,), >= 0
         The weights w₀ in use before.
@@ -206,7 +208,8 @@ def silencing(
     if unknown or not silenced:
         raise ConfigError(f"nothing to silence, or unknown: {unknown}; attributes are {', '.join(attributes)}")
     base = start / start.sum()
-    rows = np.stack([d / max(float(d @ base), np.finfo(float).tiny) for d in attributes.values()])
+    moved = [np.maximum(d, 0.0) for d in attributes.values()]
+    rows = np.stack([d / max(float(d @ base), np.finfo(float).tiny) for d in moved])
     is_silenced = np.array([name in silenced for name in attributes])
     scaled = rows * np.where(is_silenced, STRICT, 1.0)[:, None]
     found = ridge_nnls(scaled, np.where(is_silenced, 0.0, 1.0), base, RIDGE * len(base))

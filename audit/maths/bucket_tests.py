@@ -207,12 +207,12 @@ def distances_of(mixtures: Doubles, units: Doubles) -> Doubles:
     n_units, n, n_edges = units.shape
     moved = np.empty((len(mixtures), n))
     step = max(1, _CHUNK // (n_edges * len(mixtures)))
-    widths = edge_widths()
+    weighted = (units * edge_widths()).transpose(0, 2, 1)
     for start in range(0, n, step):
-        part = units[:, start : start + step]
-        gap = mixtures @ part.reshape(n_units, -1)
+        part = np.ascontiguousarray(weighted[:, :, start : start + step])
+        gap = (mixtures @ part.reshape(n_units, -1)).reshape(len(mixtures), n_edges, -1)
         np.abs(gap, out=gap)
-        moved[:, start : start + step] = gap.reshape(len(mixtures), -1, n_edges) @ widths
+        moved[:, start : start + step] = gap.sum(axis=1)
     return moved
 
 

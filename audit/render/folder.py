@@ -175,6 +175,11 @@ TABLES: Mapping[str, TableFile] = {
         ("layer", "neuron", "dead", "distance", "floor", "corrected"),
         ("visual_dna",),
     ),
+    "dna_unlike": TableFile(
+        "Every picture of the candidate with how unlike the reference it looks, the strangest first.",
+        ("image_id", "path", "surprise", "share_below", "neuron", "rank"),
+        ("visual_dna",),
+    ),
 }
 """The promise of docs/reports.md, in the order in which the files are listed."""
 

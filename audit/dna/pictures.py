@@ -1,0 +1,182 @@
+"""Pictures that show a difference: those that look least like the reference, and what a neuron sees.
+
+Source: the surprise of an image is the mean over neurons of -log of its tail probability among the reference's
+images, Fisher's way of putting p-values together ("Statistical Methods for Research Workers", 1932, section 21.1);
+neurons are not independent, so it is judged by the surprise of the reference's own images, as in conformal prediction
+(Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World", 2005, section 2.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from audit.dna.state import Dna
+from audit.maths.histograms import Doubles
+from audit.model import DatasetView, Neurons
+from audit.report import Picture
+from audit.shown import picture
+
+UNUSUAL = 0.99
+"""A picture is unusual for the reference when it surprises more than this share of the reference's own."""
+MOST_WITNESSES = 2000
+"""Images of the reference that the others are compared with, evenly spaced in the order of their ids."""
+
+UNLIKE_SCHEMA = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("surprise", pa.float64(), nullable=False),
+        pa.field("share_below", pa.float64(), nullable=False),
+        pa.field("neuron", pa.string(), nullable=False),
+        pa.field("rank", pa.int64(), nullable=False),
+    ]
+)
+"""One row per usable picture of the candidate, the least like the reference first.
+
+surprise : mean over neurons of -log tail probability
+share_below : share of the reference's own pictures that surprise less
+neuron : ``layer:number`` of the one that adds most
+"""
+
+
+@dataclass(frozen=True)
+class Surprise:
+    """How unlike the reference the images of a dataset are.
+
+    Attributes
+    ----------
+    score : float64 (n,)
+        Mean over weighted neurons of -log tail probability.
+    neuron : int64 (n,)
+        The neuron that adds most.
+    """
+
+    score: Doubles
+    neuron: npt.NDArray[np.int64]
+
+
+def surprise(witnesses: npt.NDArray[np.floating], neurons: Neurons, weights: Doubles, *, own: bool) -> Surprise:
+    """How unlike the reference every image is, by the mean of each neuron over it.
+
+    p = 2 min(r + ½, k - r + ½)/(k + 1), at most 1, with r how many of the k witnesses lie below (ties count half).
+
+    Parameters
+    ----------
+    witnesses : float (k, N)
+        Images of the reference.
+    neurons : of the dataset that is judged
+    weights : float64 (N,), >= 0, sum to 1
+        NaN of a neuron adds nothing.
+    own : bool
+        Whether the images are witnesses themselves, in the same order: then each is left out for itself.
+    """
+    n = len(neurons.values)
+    score, largest, most = np.zeros(n), np.full(n, -1.0), np.zeros(n, np.int64)
+    for neuron in np.flatnonzero(weights > 0):
+        known = np.sort(np.asarray(witnesses[:, neuron], np.float32))
+        known = known[~np.isnan(known)]
+        values = np.asarray(neurons.values[:, neuron], np.float32)
+        k = len(known) - own
+        if k < 1:
+            continue
+        below = (np.searchsorted(known, values, "left") + np.searchsorted(known, values, "right")) / 2 - own / 2
+        p = np.minimum(1.0, 2 * np.minimum(below + 0.5, k - below + 0.5) / (k + 1))
+        added = np.where(np.isnan(values), 0.0, -np.log(np.maximum(p, 1 / (k + 1)))) * weights[neuron]
+        score += added
+        most[added > largest] = neuron
+        largest = np.maximum(largest, added)
+    return Surprise(score, most)
+
+
+@dataclass(frozen=True)
+class Unlike:
+    """The candidate's pictures by how unlike the reference they are.
+
+    Attributes
+    ----------
+    pictures : the first few, one of each content
+    share : of the candidate's pictures that surprise more than 99 % of the reference's own; 1 % is usual
+    table : in UNLIKE_SCHEMA
+    """
+
+    pictures: tuple[Picture, ...]
+    share: float
+    table: pa.Table
+
+
+def least_alike(reference: DatasetView, candidate: DatasetView, weights: Doubles, k: int) -> Unlike | None:
+    """The candidate's pictures that look least like the reference; None without neurons by image."""
+    if reference.dna is None or reference.neurons is None or candidate.neurons is None or not weights.any():
+        return None
+    if not len(reference) or not len(candidate):
+        return None
+    rows = _witnesses(reference)
+    own = Neurons(reference.neurons.values[rows], reference.neurons.layers, reference.neurons.border[rows])
+    judged = np.sort(surprise(own.values, own, weights, own=True).score)
+    found = surprise(own.values, candidate.neurons, weights, own=False)
+    names = neuron_names(reference.dna)
+    below = np.searchsorted(judged, found.score, side="left") / len(judged)
+    score = np.round(found.score, 6)
+    most = [names[neuron] for neuron in found.neuron]
+    shown = [
+        picture(candidate, row, f"stranger than {_share(below[row])} of the reference; most by {most[row]}")
+        for row in _first_of_each(candidate, score, k)
+    ]
+    table = _table(candidate, score, below, most)
+    return Unlike(tuple(shown), float((below >= UNUSUAL).mean()), table)
+
+
+def _share(value: float) -> str:
+    return "all" if value >= 1 else f"{value:.1%}"
+
+
+def _witnesses(view: DatasetView) -> npt.NDArray[np.int64]:
+    """Rows of the images that the others are compared with, in the order of their ids."""
+    ids = view.column("image_id")
+    order = np.array(sorted(range(len(view)), key=ids.__getitem__), np.int64)
+    return order[np.linspace(0, len(order) - 1, min(len(order), MOST_WITNESSES)).round().astype(np.int64)]
+
+
+def _table(view: DatasetView, score: Doubles, below: Doubles, neurons: list[str]) -> pa.Table:
+    ids, paths = view.column("image_id"), view.column("path")
+    order = sorted(range(len(view)), key=lambda row: (-score[row], ids[row]))
+    columns = {
+        "image_id": [ids[row] for row in order],
+        "path": [paths[row] for row in order],
+        "surprise": score[order],
+        "share_below": below[order],
+        "neuron": [neurons[row] for row in order],
+        "rank": np.arange(1, len(order) + 1),
+    }
+    return pa.table(columns, schema=UNLIKE_SCHEMA)
+
+
+def _first_of_each(view: DatasetView, score: Doubles, k: int) -> list[int]:
+    """The k rows of the highest score, one for each content; equal scores in the order of their ids."""
+    ids, content = view.column("image_id"), view.column("content_hash")
+    kept: dict[str, int] = {}
+    order = np.argsort(-score, kind="stable")[: max(64, 8 * k)]
+    for row in sorted(order.tolist(), key=lambda row: (-score[row], ids[row])):
+        kept.setdefault(content[row] or ids[row], row)
+    return list(kept.values())[:k]
+
+
+def seen_most(view: DatasetView, neuron: int, k: int) -> tuple[Picture, ...]:
+    """The pictures that a neuron answers to most, the strongest first; none without neurons by image."""
+    if view.tops is not None:
+        rows = [int(row) for row in view.tops.rows[neuron] if row >= 0][:k]
+        values = view.tops.values[neuron]
+        return tuple(picture(view, row, f"{values[i]:.2f}") for i, row in enumerate(rows))
+    if view.neurons is None:
+        return ()
+    values = np.nan_to_num(np.asarray(view.neurons.values[:, neuron], np.float64), nan=-np.inf)
+    return tuple(picture(view, row, f"{values[row]:.2f}") for row in _first_of_each(view, values, k))
+
+
+def neuron_names(dna: Dna) -> list[str]:
+    """``layer:number`` of every neuron."""
+    return [f"{name}:{i}" for name, layer in dna.ranges.layers.items() for i in range(len(layer.low))]

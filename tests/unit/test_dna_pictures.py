@@ -1,0 +1,166 @@
+"""Pictures that show a difference, and exact distances between groups of images."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import wasserstein_distance
+
+from audit.analyses.base import analysis
+from audit.dna import DnaCounter
+from audit.dna.classes import within_classes
+from audit.dna.pictures import least_alike, seen_most, surprise
+from audit.maths.image_distances import group_distance, wasserstein_groups
+from audit.model import DatasetView, Neurons, Tops
+from audit.report import ImagesBlock
+from tests.views import RANGES, make_view
+
+WEIGHTS = np.full(10, 0.1)
+
+
+def view(name: str, seed: int, *, shift: float = 0.0, strange: int = -1, of_class: float = 0.0) -> DatasetView:
+    """Ninety pictures of three classes; ``strange`` lies far out in neuron 5, class dog is moved by ``of_class``."""
+    rng = np.random.default_rng(seed)
+    values = 0.2 * rng.normal(size=(90, 3, 10)) + shift
+    values[60:] += of_class
+    if strange >= 0:
+        values[strange, :, 5] = 1.19
+    counter = DnaCounter(RANGES, "e")
+    counter.add({"early": values[:, :, :4].astype(np.float32), "late": values[:, :, 4:].astype(np.float32)})
+    means = ((values.mean(axis=1) + 1.2) / 2.4).astype(np.float16)
+    neurons = Neurons(means, {"early": slice(0, 4), "late": slice(4, 10)}, np.zeros((90, 0), np.float16), "")
+    return dataclasses.replace(make_view(seed, name=name), dna=counter.dna(), neurons=neurons)
+
+
+def one_neuron(values: list[float]) -> Neurons:
+    return Neurons(
+        np.array(values, np.float16)[:, None], {"layer": slice(0, 1)}, np.zeros((len(values), 0), np.float16)
+    )
+
+
+def test_the_surprise_of_an_image_by_hand() -> None:
+    # four witnesses: one below and three above 1.5, all below 9, all above 0; half of the tie at 2 counts as below
+    found = surprise(np.array([[1.0], [2], [3], [4]]), one_neuron([1.5, 9, 0, 2]), np.ones(1), own=False)
+    assert found.score == pytest.approx(-np.log([2 * 1.5 / 5, 1 / 5, 1 / 5, 2 * 2 / 5]))
+
+
+def test_a_witness_is_left_out_for_itself() -> None:
+    own = one_neuron([1, 2, 3, 4])
+    found = surprise(own.values, own, np.ones(1), own=True)
+    assert found.score == pytest.approx(-np.log([1 / 4, 2 * 1.5 / 4, 2 * 1.5 / 4, 1 / 4]))
+
+
+def test_the_surprise_is_the_weighted_mean_over_neurons() -> None:
+    one, weights = view("a", 1), np.arange(10) / 45
+    parts = [surprise(one.neurons.values, one.neurons, unit, own=True).score for unit in np.eye(10)]
+    whole = surprise(one.neurons.values, one.neurons, weights, own=True).score
+    assert whole == pytest.approx(weights @ np.array(parts))
+
+
+def test_a_strange_picture_is_found_with_its_neuron() -> None:
+    found = least_alike(view("a", 1), view("b", 2, strange=33), np.eye(10)[5], 9)
+    shown = {one.path: one.caption for one in found.pictures}
+    assert shown["b/00033.png"].endswith("of the reference; most by late:1")
+
+
+def test_a_sample_of_the_same_source_is_rarely_unlike_the_reference() -> None:
+    shares = [least_alike(view("a", 1), view("b", seed), WEIGHTS, 3).share for seed in range(2, 8)]
+    assert np.mean(shares) < 0.05
+
+
+def test_a_dataset_that_was_moved_is_unlike_the_reference() -> None:
+    assert least_alike(view("a", 1), view("b", 2, shift=0.5), WEIGHTS, 3).share > 0.9
+
+
+def test_without_neurons_by_image_there_are_no_pictures() -> None:
+    bare = dataclasses.replace(view("a", 1), neurons=None)
+    assert least_alike(bare, view("b", 2), WEIGHTS, 3) is None
+    assert seen_most(bare, 0, 3) == ()
+
+
+def test_the_order_of_the_rows_changes_no_picture() -> None:
+    candidate = view("b", 2, shift=0.3)
+    order = np.random.default_rng(0).permutation(90)
+    mixed = dataclasses.replace(
+        candidate,
+        images=candidate.images.take(order),
+        neurons=dataclasses.replace(candidate.neurons, values=candidate.neurons.values[order]),
+    )
+    assert least_alike(view("a", 1), mixed, WEIGHTS, 5) == least_alike(view("a", 1), candidate, WEIGHTS, 5)
+
+
+def test_every_picture_of_the_candidate_is_listed_the_strangest_first() -> None:
+    table = least_alike(view("a", 1), view("b", 2), WEIGHTS, 3).table
+    assert table.num_rows == 90
+    assert np.all(np.diff(table.column("surprise").to_numpy()) <= 0)
+    assert table.column("rank").to_pylist() == list(range(1, 91))
+
+
+def test_a_neuron_sees_the_pictures_with_its_largest_values() -> None:
+    one = view("a", 1)
+    best = np.argsort(-one.neurons.values[:, 3].astype(float), kind="stable")[:4]
+    assert [p.path for p in seen_most(one, 3, 4)] == [f"a/{row:05d}.png" for row in best]
+
+
+def test_pictures_kept_while_counting_are_taken_where_there_are_any() -> None:
+    rows = np.full((10, 9), -1, np.int32)
+    rows[3, :2] = [8, 4]
+    tops = Tops(rows, np.full((10, 9), 0.5, np.float32), np.zeros((10, 9), np.int32))
+    one = dataclasses.replace(view("a", 1), tops=tops)
+    assert [p.path for p in seen_most(one, 3, 4)] == ["a/00008.png", "a/00004.png"]
+
+
+def test_a_class_that_was_moved_differs_and_the_others_do_not() -> None:
+    found = within_classes(view("a", 1), view("b", 2, of_class=0.3), WEIGHTS, np.random.default_rng(0))
+    assert found[0].label == "dog"
+    assert found[0].p_value == 0.01
+    assert found[0].corrected > 1
+    assert all(one.p_value > 0.05 for one in found[1:])
+
+
+def test_the_report_shows_pictures_of_the_difference_and_what_neurons_see() -> None:
+    asked = analysis("visual_dna")
+    result = asked.compute([view("a", 1), view("b", 2, shift=0.3)], asked.config(), np.random.default_rng(0)).result
+    section = asked.section(result)
+    titles = [block.title for block in section.blocks if isinstance(block, ImagesBlock)]
+    assert titles == ["What these neurons see"]
+    assert len(section.findings[0].pictures) == 12
+    assert section.findings[0].table == "dna_unlike"
+    assert {picture.dataset for picture in section.findings[0].pictures} == {"b"}
+
+
+def test_an_exact_distance_by_hand() -> None:
+    # 0 and 1 inside, 4 and 9 outside: means differ by 6 and nothing crosses
+    assert wasserstein_groups(np.array([[0.0], [1], [4], [9]]), np.array([[True, True, False, False]]))[0, 0] == 6
+
+
+@given(st.lists(st.floats(-9, 9), min_size=2, max_size=20), st.lists(st.floats(-9, 9), min_size=1, max_size=20))
+@settings(deadline=None)
+def test_an_exact_distance_is_that_of_others(left: list[float], right: list[float]) -> None:
+    values = np.array([*left, *right])[:, None]
+    inside = np.arange(len(values)) < len(left)
+    assert wasserstein_groups(values, inside[None])[0, 0] == pytest.approx(wasserstein_distance(left, right), abs=1e-9)
+
+
+def test_groups_of_one_source_have_even_p_values() -> None:
+    rng = np.random.default_rng(0)
+    inside = np.arange(40) < 20
+    p = [group_distance(rng.normal(size=(40, 6)), inside, np.arange(40), rng).p_value for _ in range(80)]
+    assert 0.4 < np.mean(p) < 0.6
+    assert np.mean(np.array(p) <= 0.05) <= 0.12
+
+
+def test_bursts_are_moved_whole() -> None:
+    # ten bursts of eight equal images: moved one by one they would look like eighty witnesses
+    rng = np.random.default_rng(1)
+    inside, bursts = np.arange(80) < 40, np.arange(80) // 8
+    p = [group_distance(np.repeat(rng.normal(size=(10, 6)), 8, axis=0), inside, bursts, rng).p_value for _ in range(60)]
+    assert np.mean(np.array(p) <= 0.05) <= 0.12
+
+
+@pytest.mark.parametrize("inside", [np.zeros(5, bool), np.ones(5, bool)])
+def test_a_group_of_all_or_none_has_no_distance(inside: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="inside and outside"):
+        group_distance(np.zeros((5, 2)), inside, np.arange(5), np.random.default_rng(0))
