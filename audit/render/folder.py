@@ -113,6 +113,7 @@ TABLES: Mapping[str, TableFile] = {
         "How much worse a model's predictions are where a class is in an uncommon setting.",
         ("class", "attribute", "n_common", "n_uncommon", "gap", "low", "high", "note"),
         ("settings",),
+    ),
     "spurious": TableFile(
         "Every feature that a label might be read off, the strongest evidence first.",
         (
