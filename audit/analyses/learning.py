@@ -20,7 +20,7 @@ from audit.maths import learning
 from audit.maths.rows import arrange, bursts, sample_bursts
 from audit.model import DatasetView
 from audit.report import Block, ChartBlock, Finding, Metric, Picture, Section, Severity, TextBlock
-from audit.shown import counted, picture, points
+from audit.shown import counted, picture
 
 VERSION = 1
 MIN_BURSTS = 8
@@ -337,7 +337,7 @@ def _growth_finding(result: LearningResult) -> Finding | None:
     if growth is None:
         return None
     if growth.gain.high < SMALL_GAIN:
-        said = f"would change accuracy by {points(growth.gain.value)} points, from {growth.now.value:.1%}"
+        said = f"would add about {100 * growth.gain.value:.1f} points to an accuracy of {growth.now.value:.1%}"
         sentence = f"More pictures of the same kind would hardly help: twice as many {said}."
         action = "Collect pictures of kinds that are missing or often mistaken, or use a stronger extractor."
     else:
@@ -430,7 +430,8 @@ def _chart(result: LearningResult) -> ChartBlock:
         {"images": p.n_images, "accuracy": p.accuracy.value, "low": p.accuracy.low, "high": p.accuracy.high}
         for p in result.curve
     ]
-    x = {"field": "images", "type": "quantitative", "scale": {"type": "log"}, "title": "labelled pictures learned from"}
+    scale = {"type": "log", "nice": False, "padding": 12}
+    x = {"field": "images", "type": "quantitative", "scale": scale, "title": "labelled pictures learned from"}
     y = {"type": "quantitative", "scale": {"zero": False}, "axis": {"format": ".0%"}}
     layers = [
         _layer({"type": "rule"}, measured, {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}}),
