@@ -64,7 +64,7 @@ def _taken(result: Mapping[str, Any] | None, *names: str) -> dict[str, Any]:
 def _dna(result: Mapping[str, Any]) -> dict[str, Any]:
     p_value = result.get("p_value")
     return {
-        **_taken(result, "distance", "floor", "corrected", "ratio", "low", "high"),
+        **_taken(result, "distance", "floor", "corrected", "ratio", "low", "high", "null_high"),
         "p_value": p_value,
         "p_value_note": "" if p_value is not None else result.get("p_value_note", NO_P_VALUE),
         "layers": {layer["layer"]: layer["distance"] for layer in result.get("layers", ())},
