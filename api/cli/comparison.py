@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from audit.analyses.coverage import FORWARD
+
 NO_P_VALUE = "Not available: judge the distance by its ratio to the floor, which is what sampling alone would show."
 
 Results = Mapping[str, Mapping[str, Any]]
 """Analysis → its result as plain JSON."""
-
-
-_COMPARED = "candidate against reference"
-"""The direction in which the coverage analysis asks of the reference how much of it the candidate reaches."""
 
 
 def comparison_json(results: Results) -> dict[str, Any]:
@@ -64,7 +62,7 @@ def _taken(result: Mapping[str, Any] | None, *names: str) -> dict[str, Any]:
 def _dna(result: Mapping[str, Any]) -> dict[str, Any]:
     p_value = result.get("p_value")
     return {
-        **_taken(result, "distance", "floor", "corrected", "ratio", "low", "high"),
+        **_taken(result, "distance", "floor", "corrected", "ratio", "low", "high", "null_high"),
         "p_value": p_value,
         "p_value_note": "" if p_value is not None else result.get("p_value_note", NO_P_VALUE),
         "layers": {layer["layer"]: layer["distance"] for layer in result.get("layers", ())},
@@ -73,7 +71,7 @@ def _dna(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def _coverage(result: Mapping[str, Any]) -> dict[str, Any]:
     """Every measure both ways: the candidate against the reference by its name, the other way under ``reverse``."""
-    known = {(share["direction"] == _COMPARED, share["name"]): share for share in result.get("shares", ())}
+    known = {(share["direction"] == FORWARD, share["name"]): share for share in result.get("shares", ())}
     forward, backward = (
         {name: _taken(known.get((way, name)), *_BAND) for name in ("precision", "recall", "density", "coverage")}
         for way in (True, False)

@@ -270,6 +270,8 @@ def _metric(result: ClassPartsResult) -> Metric:
         reason = f"too little to compare: {result.reason}" if result.reason else "the datasets do not differ clearly"
         return Metric(name=name, value=None, n=n, note=reason)
     note = f"share of the squared kernel distance; p = {result.p_value:.3f} within classes"
+    if (result.share_high or 0.0) > 1:
+        note += "; above 100% the class shares hide a part of it"
     return Metric(
         name=name, value=result.share, low=result.share_low, high=result.share_high, unit="share", n=n, note=note
     )
@@ -319,9 +321,10 @@ def _parts_table(result: ClassPartsResult) -> TableBlock:
         ("as they are", result.total, result.total_low, result.total_high),
         ("those of the reference in both", result.remaining, result.remaining_low, result.remaining_high),
     )
-    note = (
-        f"Classes with fewer than {MIN_BURSTS} different images in either are left out ({result.n_left_out:,} images)."
-    )
+    note = "From and to: 95% interval."
+    if result.n_left_out:
+        left_out = counted(result.n_left_out, "image")
+        note += f" Left out: {left_out} of classes with fewer than {MIN_BURSTS} different images in either dataset."
     if result.auc_matched is not None:
         note += (
             f" With equally many images of each class ({result.n_matched:,} in all) a probe tells the datasets apart "

@@ -20,9 +20,19 @@ from audit.maths import discrepancy, pairs
 from audit.model import DatasetView
 from audit.report import Block, Column, Finding, Metric, Section, Severity, TableBlock
 
-VERSION = 2
+VERSION = 3
 MIN_HALF = 20
 MEASURES = ("precision", "recall", "density", "coverage")
+FORWARD, BACKWARD = "candidate against reference", "reference against candidate"
+SAID = {
+    (FORWARD, "precision"): "candidate's images that lie among the reference's (precision)",
+    (FORWARD, "recall"): "reference's images that lie among the candidate's (recall)",
+    (BACKWARD, "coverage"): "candidate's images with one of the reference beside them (coverage)",
+    (FORWARD, "coverage"): "reference's images with one of the candidate beside them (coverage)",
+    (FORWARD, "density"): "crowding of the reference where the candidate's images lie (density)",
+    (BACKWARD, "density"): "crowding of the candidate where the reference's images lie (density)",
+}
+"""What each measure says in words, in the order of the table; precision one way is recall the other way."""
 
 
 class CoverageConfig(Config):
@@ -74,8 +84,8 @@ def compute(views: Sequence[DatasetView], config: CoverageConfig, rng: np.random
         of_left = [pairs.halves(left, n_each, rng) for _ in range(config.n_draws)]
         of_right = [tuple(len(left) + h for h in pairs.halves(right, n_each, rng)) for _ in range(config.n_draws)]
         shares = [
-            *_shares("candidate against reference", squared, draws, of_left, config.k),
-            *_shares("reference against candidate", squared, [(b, a) for a, b in draws], of_right, config.k),
+            *_shares(FORWARD, squared, draws, of_left, config.k),
+            *_shares(BACKWARD, squared, [(b, a) for a, b in draws], of_right, config.k),
         ]
     return Computed(CoverageResult(**known, n_each=n_each, shares=tuple(shares)))
 
@@ -200,19 +210,15 @@ def _blocks(result: CoverageResult) -> tuple[Block, ...]:
     if not result.shares:
         return ()
     columns = (
-        Column(name="direction", title="direction"),
-        Column(name="name", title="measure"),
+        Column(name="said", title="measure"),
         Column(name="value", title="value", align="right", format="number"),
         Column(name="null_low", title="null from", align="right", format="number"),
         Column(name="null_high", title="null to", align="right", format="number"),
     )
-    rows = tuple((s.direction, s.name, s.value, s.null_low, s.null_high) for s in result.shares)
-    note = (
-        "Of “candidate against reference”: precision is the share of the candidate's images that lie among the "
-        "reference's, recall the share of the reference's that lie among the candidate's, coverage the share of the "
-        "reference's images that have one of the candidate's beside them, and density, 1 where two datasets are alike, "
-        "how crowded the reference is where the candidate's images lie. Null: halves of one dataset."
-    )
+    known = {(s.direction, s.name): s for s in result.shares}
+    found = [(said, known[key]) for key, said in SAID.items()]
+    rows = tuple((said, s.value, s.null_low, s.null_high) for said, s in found)
+    note = "Shares of images, except crowding, which is 1 where two datasets are alike. Null: halves of one dataset."
     return (TableBlock(title="Support both ways", columns=columns, rows=rows, note=note),)
 
 

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from audit.analyses.base import Analysis, Computed, Config, Need, Result, register
 from audit.maths import discrepancy, pairs, probes, separability
 from audit.model import DatasetView
-from audit.report import Block, Finding, ImagesBlock, Metric, Picture, Section, Severity
+from audit.report import Block, Finding, Metric, Picture, Section, Severity
 from audit.shown import histogram, histogram_chart, picture
 
 VERSION = 2
@@ -149,7 +149,7 @@ def _findings(result: TwoSampleResult) -> tuple[Finding, ...]:
             sentence=f"The two datasets are not alike: a simple probe tells them apart, AUC {result.auc:.2f}.",
             metric=_metric(result),
             pictures=tuple(p for group in result.most_telling for p in group[:6]),
-            action="See below what differs before training on one and testing on the other.",
+            action="These pictures tell most: see what sets them apart before you train on one and test on the other.",
             weight=max(0.0, min(1.0, 2 * result.auc - 1)),
         ),
     )
@@ -165,16 +165,7 @@ def _blocks(result: TwoSampleResult) -> tuple[Block, ...]:
         axis="probe score (0 = reference, 1 = candidate)",
         rule=0.5,
     )
-    blocks: list[Block] = [chart]
-    if any(result.most_telling):
-        blocks.append(
-            ImagesBlock(
-                title="The most telling pictures",
-                groups=result.most_telling,
-                captions=("Most like the reference alone", "Most like the candidate alone"),
-            )
-        )
-    return tuple(blocks)
+    return (chart,)
 
 
 ANALYSIS = register(

@@ -50,6 +50,12 @@ def test_frechet_agrees_with_the_matrix_square_root(n, m, d):
     assert discrepancy.frechet(x, y) == pytest.approx(expected, rel=2e-3)
 
 
+def test_the_limit_agrees_with_numpys_fit_of_a_line():
+    sizes, values = np.array([40, 50, 70, 100]), rng().random(4)
+    expected = np.polynomial.Polynomial.fit(1 / sizes, values, 1)(0.0)
+    assert discrepancy.extrapolated(sizes, values) == pytest.approx(expected, abs=1e-10)
+
+
 def test_mmd_agrees_with_the_triple_loop_definition():
     x, y = rng().normal(size=(12, 3)), 1 + rng().normal(size=(9, 3))
     kxx, kyy, kxy = rbf_kernel(x), rbf_kernel(y), rbf_kernel(x, y)

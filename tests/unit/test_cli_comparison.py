@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from api.cli.comparison import NO_P_VALUE, comparison_json
-from audit.analyses import coverage
-from tests.views import make_view
 
 RESULTS = {
     "visual_dna": {
@@ -83,10 +79,3 @@ def test_coverage_is_given_both_ways() -> None:
     found = comparison_json(RESULTS)["coverage"]
     assert (found["coverage"]["value"], found["coverage"]["null_low"]) == (0.8, 0.9)
     assert found["reverse"]["coverage"]["value"] == 0.7
-
-
-def test_the_direction_of_coverage_is_called_as_its_analysis_calls_it() -> None:
-    views = make_view(0), make_view(1, name="candidate")
-    result = coverage.compute(views, coverage.ANALYSIS.config(n_draws=5), np.random.default_rng(0)).result
-    value = comparison_json({"coverage": result.model_dump(mode="json")})["coverage"]
-    assert None not in {value["precision"]["value"], value["reverse"]["precision"]["value"]}

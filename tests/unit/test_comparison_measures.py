@@ -154,6 +154,15 @@ def test_coverage_is_shown_as_a_share():
     assert "%" in metric.note
 
 
+def test_every_measure_of_coverage_is_said_in_words_once():
+    result = run(coverage, moved(), n_draws=5).result
+    (table,) = coverage.section(result).blocks
+    said = [row[0] for row in table.rows]
+    assert len(set(said)) == len(said) == 6
+    forward = {s.name: s.value for s in result.shares if s.direction == coverage.FORWARD}
+    assert table.rows[0][:2] == ("candidate's images that lie among the reference's (precision)", forward["precision"])
+
+
 def test_coverage_of_alike_datasets_lies_in_its_null_band():
     for share in run(coverage, alike()).result.shares:
         assert share.null_low - 0.1 <= share.value <= share.null_high + 0.1
