@@ -179,6 +179,9 @@ class DatasetView:
         The quarantined and skipped inputs, in IMAGES_SCHEMA.
     embeddings, neighbours, dna, neurons, parts
         Present when the analysis says it needs them; ``parts`` are None too where they cannot be made.
+    texts : mapping of text to float32 (d,), unit length
+        Where texts have a place in the space of ``vectors``: every one of :func:`audit.settings.prompts.prompts`. None
+        where the extractor embeds no texts.
     """
 
     name: str
@@ -190,6 +193,7 @@ class DatasetView:
     dna: Dna | None = None
     neurons: Neurons | None = None
     parts: Parts | None = None
+    texts: Mapping[str, npt.NDArray[np.float32]] | None = None
 
     def __len__(self) -> int:
         return int(self.images.num_rows)

@@ -22,7 +22,7 @@ from audit.settings.config import SettingsConfig
 from audit.settings.contexts import Groups
 from audit.settings.galleries import galleries, rarity, said
 from audit.settings.gaps import Gap, find_gaps
-from audit.settings.predictions import correctness, noises
+from audit.settings.predictions import column_of, correctness, noises
 from audit.settings.results import (
     CONTEXTS_SCHEMA,
     GAPS_SCHEMA,
@@ -35,6 +35,7 @@ from audit.settings.results import (
     TopRow,
 )
 from audit.settings.surroundings import group_name, surroundings
+from audit.settings.text import Reading, noted, read
 from audit.settings.ties import find_ties, is_dominant
 from audit.settings.verdicts import UNCOMMON, Cell, Labelled, States, cells, states
 from audit.shown import picture
@@ -56,20 +57,22 @@ def compute(views: Sequence[DatasetView], config: SettingsConfig, rng: np.random
         multi_label=config.multi_label,
         leave_out={config.predictions, *config.audited.values()},
     )
+    readings = _readings(views[0], view, data, rows, config)
     border = None if views[0].neurons is None else views[0].neurons.border[rows]
     context, contexts, groups = surroundings(view, data, border, config, context_rng)
-    attributes = (*found, context) if context is not None else found
+    attributes = (*found, *(reading.attribute for reading in readings), *((context,) if context is not None else ()))
     judged = cells(data, attributes, config, test_rng)
     state = states(data, attributes, judged)
     gaps = _gaps(view, data, (attributes, judged, state), config, gap_rng)
     tables = {
         "settings": _settings_table(judged, attributes),
-        "splits": _splits_table(view, attributes, state),
+        "splits": _with_readings(_splits_table(view, attributes, state), readings),
         "contexts": _contexts_table(view, groups, contexts),
         "gaps": pa.Table.from_pylist([vars(gap) | {"class": gap.label} for gap in gaps], GAPS_SCHEMA),
     }
     result = _result(view, data, (attributes, ignored, contexts), judged, state, config)
-    return Computed(result.model_copy(update={"gaps": _worst(gaps)}), tables)
+    about = tuple(noted(one, readings) for one in result.attributes)
+    return Computed(result.model_copy(update={"gaps": _worst(gaps), "attributes": about}), tables)
 
 
 def section(result: SettingsResult) -> Section:
@@ -105,6 +108,28 @@ def _numbered(names: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     number = np.empty(len(first), np.int64)
     number[np.argsort(first)] = np.arange(len(first))
     return number[place]
+
+
+def _readings(
+    whole: DatasetView, view: DatasetView, data: Labelled, rows: npt.NDArray[np.int64], config: SettingsConfig
+) -> tuple[Reading, ...]:
+    """Settings by text, where texts have a place beside the pictures; a metadata column of the same name goes first."""
+    if whole.texts is None or not len(data):
+        return ()
+    audited = {name: column_of(view.images, column, "audited") for name, column in config.audited.items()}
+    found = read(data, whole.vectors[rows], whole.texts, config, audited)
+    named = {c.removeprefix(META_PREFIX) for c in view.images.column_names if c.startswith(META_PREFIX)}
+    return tuple(reading for reading in found if reading.attribute.name not in named)
+
+
+def _with_readings(splits: pa.Table, readings: Sequence[Reading]) -> pa.Table:
+    """Beside each image what the texts say: ``text.NAME`` and the posterior of its likeliest value."""
+    for reading in readings:
+        name, values = reading.attribute.name, np.array(reading.attribute.values)
+        told = [" + ".join(values[row].tolist()) for row in reading.attribute.members]
+        splits = splits.append_column(f"text.{name}", pa.array(told, pa.string()))
+        splits = splits.append_column(f"text.{name}.posterior", pa.array(reading.posterior.max(axis=1)))
+    return splits
 
 
 def _settings_table(judged: Sequence[Cell], attributes: Sequence[Attribute]) -> pa.Table:
@@ -230,7 +255,7 @@ ANALYSIS = register(
         title="Settings",
         question="In which circumstances is each class shown, and in which hardly ever?",
         datasets=1,
-        needs=frozenset({Need.LABELS, Need.NEIGHBOURS, Need.NEURONS}),
+        needs=frozenset({Need.LABELS, Need.NEIGHBOURS, Need.NEURONS, Need.TEXTS}),
         config=SettingsConfig,
         result=SettingsResult,
         compute=compute,

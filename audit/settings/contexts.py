@@ -5,7 +5,7 @@ over all classes together; the number of groups is the one that resamples agree 
 are none. Never within a class: a strong shortcut is the class.
 
 Source: S. Ben-David, U. von Luxburg, D. Pal, "A sober look at clustering stability", COLT 2006, for choosing the number
-by agreement; the figures behind the choices are in docs/adr/0024-contexts-from-the-border.md.
+by agreement; the figures behind the choices are in docs/adr/0024-settings-without-metadata.md.
 """
 
 from __future__ import annotations

@@ -91,6 +91,8 @@ class About(Result):
     """Adjusted mutual information of the setting and the class: 0 none, 1 one says the other."""
     note: str = ""
     """What a reader has to know about where it comes from."""
+    confusion: tuple[tuple[str, str, int], ...] = ()
+    """What people saw, what the text said, and of how many audited images."""
 
 
 class Tie(Result):
