@@ -20,6 +20,7 @@ from audit.settings.calibration import LEAST_AUDITED, calibrate
 from audit.settings.config import SettingsConfig
 from audit.settings.prompts import Words, noun, texts_of, vocabulary
 from audit.settings.results import About
+from audit.settings.selection import RowsOf
 from audit.settings.verdicts import Labelled
 
 Float64 = npt.NDArray[np.float64]
@@ -52,7 +53,7 @@ class Reading:
 
 def read(
     data: Labelled,
-    vectors: npt.NDArray[np.float32],
+    vectors: RowsOf,
     texts: Mapping[str, npt.NDArray[np.float32]],
     config: SettingsConfig,
     audited: Mapping[str, Sequence[str | None]],
@@ -62,7 +63,7 @@ def read(
     Parameters
     ----------
     vectors : float32 (n, d), unit length
-        Of the labelled images.
+        Of the labelled images; read in blocks.
     texts : mapping of text to float32 (d,), unit length
         At least :func:`audit.settings.prompts.prompts` of the classes.
     audited : mapping of setting to n values
@@ -76,7 +77,7 @@ def read(
 
 def scores(
     data: Labelled,
-    vectors: npt.NDArray[np.float32],
+    vectors: RowsOf,
     texts: Mapping[str, npt.NDArray[np.float32]],
     words: Words,
     config: SettingsConfig,

@@ -3,8 +3,8 @@
 ``PYTHONPATH=. python -m tests.bench.bench_settings_text``
 
 The scores of day and night have a zero of their own each and a spread of 1; a picture's own value lies so many spreads
-higher. Printed are medians of five draws of 800 pictures: the share of pictures that are told at all, of these the share
-that is told rightly, and the share that is called night, beside the truth.
+higher. Printed are medians of five draws of 800 pictures: the share of pictures that are told at all, of these the
+share that is told rightly, and the share that is called night, beside the truth.
 """
 
 from __future__ import annotations
