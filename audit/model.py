@@ -206,6 +206,9 @@ class DatasetView:
         What :func:`audit.duplicates.find.find_within` finds, searched once for all analyses; None: not searched yet.
     tops
         Comes with ``dna``: its rows are the neurons of that.
+    texts : mapping of text to float32 (d,), unit length
+        Where texts have a place in the space of ``vectors``: every one of :func:`audit.settings.prompts.prompts`. None
+        where the extractor embeds no texts.
     """
 
     name: str
@@ -219,6 +222,7 @@ class DatasetView:
     parts: Parts | None = None
     copies: Pairs | None = None
     tops: Tops | None = None
+    texts: Mapping[str, npt.NDArray[np.float32]] | None = None
 
     def __len__(self) -> int:
         return int(self.images.num_rows)

@@ -31,6 +31,7 @@ class Need(StrEnum):
     LABELS = "labels"
     NEURONS = "neurons"
     PARTS = "parts"
+    TEXTS = "texts"
 
 
 class Config(BaseModel):

@@ -9,38 +9,25 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from audit.analyses.base import Analysis, Computed, Need, register
 from audit.maths.partitions import adjusted_mutual_information, contingency
-from audit.maths.rows import bursts
 from audit.model import META_PREFIX, DatasetView
 from audit.report import Picture, Section
 from audit.settings import words
 from audit.settings.attributes import Attribute, from_metadata
 from audit.settings.config import SettingsConfig
-from audit.settings.contexts import Groups
 from audit.settings.galleries import galleries, rarity, said
 from audit.settings.gaps import Gap, find_gaps
-from audit.settings.predictions import correctness, noises
-from audit.settings.results import (
-    CONTEXTS_SCHEMA,
-    GAPS_SCHEMA,
-    SETTINGS_SCHEMA,
-    SPLITS_SCHEMA,
-    About,
-    Contexts,
-    GapRow,
-    SettingsResult,
-    TopRow,
-)
-from audit.settings.surroundings import group_name, surroundings
+from audit.settings.predictions import column_of, correctness, noises
+from audit.settings.results import About, Contexts, GapRow, SettingsResult, TopRow
+from audit.settings.selection import Picked, labelled
+from audit.settings.surroundings import surroundings
+from audit.settings.tables import contexts_table, gaps_table, settings_table, splits_table
+from audit.settings.text import Reading, noted, read
 from audit.settings.ties import find_ties, is_dominant
 from audit.settings.verdicts import UNCOMMON, Cell, Labelled, States, cells, states
 from audit.shown import picture
-
-_COLUMNS = ("image_id", "path", "label", "group")
-"""What is read of an image besides its metadata."""
 
 N_TOP = 20
 N_UNCOMMON = 12
@@ -48,7 +35,7 @@ N_UNCOMMON = 12
 
 def compute(views: Sequence[DatasetView], config: SettingsConfig, rng: np.random.Generator) -> Computed:
     """Share of every setting in every class, the joint test, and the state of every image."""
-    view, data, rows = _labelled(views[0])
+    view, data, rows = labelled(views[0])
     test_rng, context_rng, gap_rng = rng.spawn(3)
     found, ignored = from_metadata(
         view.images,
@@ -56,20 +43,22 @@ def compute(views: Sequence[DatasetView], config: SettingsConfig, rng: np.random
         multi_label=config.multi_label,
         leave_out={config.predictions, *config.audited.values()},
     )
-    border = None if views[0].neurons is None else views[0].neurons.border[rows]
+    readings = _readings(views[0], view, data, rows, config)
+    border = None if views[0].neurons is None else Picked(views[0].neurons.border, rows)
     context, contexts, groups = surroundings(view, data, border, config, context_rng)
-    attributes = (*found, context) if context is not None else found
+    attributes = (*found, *(reading.attribute for reading in readings), *((context,) if context is not None else ()))
     judged = cells(data, attributes, config, test_rng)
     state = states(data, attributes, judged)
     gaps = _gaps(view, data, (attributes, judged, state), config, gap_rng)
     tables = {
-        "settings": _settings_table(judged, attributes),
-        "splits": _splits_table(view, attributes, state),
-        "contexts": _contexts_table(view, groups, contexts),
-        "gaps": pa.Table.from_pylist([vars(gap) | {"class": gap.label} for gap in gaps], GAPS_SCHEMA),
+        "settings": settings_table(judged, attributes),
+        "splits": splits_table(view, attributes, state, readings),
+        "contexts": contexts_table(view, groups, contexts),
+        "gaps": gaps_table(gaps),
     }
     result = _result(view, data, (attributes, ignored, contexts), judged, state, config)
-    return Computed(result.model_copy(update={"gaps": _worst(gaps)}), tables)
+    about = tuple(noted(one, readings) for one in result.attributes)
+    return Computed(result.model_copy(update={"gaps": _worst(gaps), "attributes": about}), tables)
 
 
 def section(result: SettingsResult) -> Section:
@@ -87,60 +76,16 @@ def section(result: SettingsResult) -> Section:
     )
 
 
-def _labelled(view: DatasetView) -> tuple[DatasetView, Labelled, npt.NDArray[np.int64]]:
-    """The labelled images in the order of their ids, their classes and bursts, and their rows in the whole view."""
-    labels = view.column("label")
-    ids = view.column("image_id")
-    rows = np.array(sorted((i for i, c in enumerate(labels) if c is not None), key=lambda i: ids[i]), np.int64)
-    wanted = [c for c in view.images.column_names if c in _COLUMNS or c.startswith(META_PREFIX)]
-    images = view.images.select(wanted).take(pa.array(rows))
-    names, label = np.unique(np.array([labels[i] for i in rows], dtype=str), return_inverse=True)
-    data = Labelled(tuple(names.tolist()), label.astype(np.int64), _numbered(bursts(view)[rows]))
-    return DatasetView(view.name, view.fingerprint, images, view.excluded), data, rows
-
-
-def _numbered(names: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Bursts numbered from 0 in the order of their first image here, whatever their names were."""
-    _, first, place = np.unique(names, return_index=True, return_inverse=True)
-    number = np.empty(len(first), np.int64)
-    number[np.argsort(first)] = np.arange(len(first))
-    return number[place]
-
-
-def _settings_table(judged: Sequence[Cell], attributes: Sequence[Attribute]) -> pa.Table:
-    source = {attribute.name: attribute.source for attribute in attributes}
-    rows = [vars(cell) | {"class": cell.label, "source": source[cell.attribute]} for cell in judged]
-    return pa.Table.from_pylist(rows, SETTINGS_SCHEMA)
-
-
-def _splits_table(view: DatasetView, attributes: Sequence[Attribute], state: States) -> pa.Table:
-    odd = [
-        "; ".join(attributes[k].shown(i) for k in np.flatnonzero(row).tolist()) for i, row in enumerate(state.uncommon)
-    ]
-    columns = {
-        "image_id": view.column("image_id"),
-        "path": view.column("path"),
-        "state": state.names,
-        "n_uncommon": state.n_uncommon,
-        "uncommon": odd,
-    }
-    return pa.table([pa.array(columns[f.name], f.type) for f in SPLITS_SCHEMA], schema=SPLITS_SCHEMA)
-
-
-def _contexts_table(view: DatasetView, groups: Groups | None, contexts: Contexts) -> pa.Table:
-    """Every labelled image with its group; no rows where there are no groups."""
-    if groups is None:
-        return CONTEXTS_SCHEMA.empty_table()
-    kept = {group.name for group in contexts.groups}
-    names = [group_name(number) for number in groups.number.tolist()]
-    columns = {
-        "image_id": view.column("image_id"),
-        "path": view.column("path"),
-        "context": [name if name in kept else None for name in names],
-        "distance": groups.distance,
-    }
-    arrays = [pa.array(columns[f.name], f.type, from_pandas=True) for f in CONTEXTS_SCHEMA]
-    return pa.table(arrays, schema=CONTEXTS_SCHEMA)
+def _readings(
+    whole: DatasetView, view: DatasetView, data: Labelled, rows: npt.NDArray[np.int64], config: SettingsConfig
+) -> tuple[Reading, ...]:
+    """Settings by text, where texts have a place beside the pictures; a metadata column of the same name goes first."""
+    if whole.texts is None or not len(data):
+        return ()
+    audited = {name: column_of(view.images, column, "audited") for name, column in config.audited.items()}
+    found = read(data, Picked(whole.vectors, rows), whole.texts, config, audited)
+    named = {c.removeprefix(META_PREFIX) for c in view.images.column_names if c.startswith(META_PREFIX)}
+    return tuple(reading for reading in found if reading.attribute.name not in named)
 
 
 def _gaps(
@@ -230,7 +175,7 @@ ANALYSIS = register(
         title="Settings",
         question="In which circumstances is each class shown, and in which hardly ever?",
         datasets=1,
-        needs=frozenset({Need.LABELS, Need.NEIGHBOURS, Need.NEURONS}),
+        needs=frozenset({Need.LABELS, Need.NEIGHBOURS, Need.NEURONS, Need.TEXTS}),
         config=SettingsConfig,
         result=SettingsResult,
         compute=compute,

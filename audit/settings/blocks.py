@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 from audit.report import Block, Column, ImagesBlock, TableBlock
-from audit.settings.results import ContextGroup, Gallery, SettingsResult
+from audit.settings.results import About, ContextGroup, Gallery, SettingsResult
 from audit.shown import counted
 
 Format = Literal["text", "integer", "number", "percent"]
 
-_SOURCES = {"metadata": "metadata column", "context": "edges of the pictures", "text": "words and pictures"}
+_SOURCES = {"metadata": "metadata column", "context": "edges of the pictures", "text": "texts near the pictures"}
 
 
 def blocks(result: SettingsResult) -> tuple[Block, ...]:
@@ -23,6 +23,7 @@ def blocks(result: SettingsResult) -> tuple[Block, ...]:
         found.append(_settings(result))
     if result.gaps:
         found.append(_gaps(result))
+    found += [_confusion(about) for about in result.attributes if about.confusion]
     if result.galleries:
         found.append(_galleries(result.galleries))
     if result.contexts.groups:
@@ -60,11 +61,20 @@ def _settings(result: SettingsResult) -> TableBlock:
     return TableBlock(
         title="Settings that were looked at",
         columns=columns_of(
-            ("Setting", "Read from", "Values", "Images known", "Shared with the class"),
-            ("text", "text", "integer", "integer", "number"),
+            ("Setting", "Read from", "Values", "Images known", "Shared with the class", "Note"),
+            ("text", "text", "integer", "integer", "number", "text"),
         ),
-        rows=tuple((a.name, _SOURCES[a.source], a.n_values, a.n_known, a.shared) for a in result.attributes),
+        rows=tuple((a.name, _SOURCES[a.source], a.n_values, a.n_known, a.shared, a.note) for a in result.attributes),
         note=note,
+    )
+
+
+def _confusion(about: About) -> TableBlock:
+    return TableBlock(
+        title=f"What people saw and what the texts said: {about.name}",
+        columns=columns_of(("Seen by people", "Told by texts", "Images"), ("text", "text", "integer")),
+        rows=about.confusion[:50],
+        note=f"{about.note}.",
     )
 
 

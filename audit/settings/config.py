@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from audit.analyses.base import Config
+from audit.settings.prompts import Words
 
 
 class SettingsConfig(Config):
@@ -39,6 +40,12 @@ class SettingsConfig(Config):
     audited: Mapping[str, str] = Field(
         default_factory=dict,
         description="Setting to the metadata column with a person's own value of it for a sample of the images.",
+    )
+    vocabulary: Mapping[str, Words] | None = Field(
+        None, description="Settings to read by text, in your words; FOCUS's times, weathers and locations if not given."
+    )
+    class_words: Mapping[str, str] = Field(
+        default_factory=dict, description="What a class is called in a text, where its label is no English word."
     )
     contexts: bool = Field(True, description="Look for groups of pictures whose surroundings look alike.")
     min_stability: float = Field(

@@ -5,7 +5,7 @@ over all classes together; the number of groups is the one that resamples agree 
 are none. Never within a class: a strong shortcut is the class.
 
 Source: S. Ben-David, U. von Luxburg, D. Pal, "A sober look at clustering stability", COLT 2006, for choosing the number
-by agreement; the figures behind the choices are in docs/adr/0024-contexts-from-the-border.md.
+by agreement; the figures behind the choices are in docs/adr/0024-settings-without-metadata.md.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from audit.maths.intervals import resample_bursts
 from audit.maths.mixture import cluster
 from audit.maths.partitions import adjusted_rand, contingency
 from audit.maths.rows import sample_bursts
+from audit.settings.selection import RowsOf
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
@@ -67,21 +68,19 @@ class Groups:
         return max((tried for tried in self.stability if tried[1] >= best - ABOUT), default=None)
 
 
-def find_groups(
-    border: npt.NDArray[np.floating], bursts: Int64, rng: np.random.Generator, *, min_stability: float
-) -> Groups:
+def find_groups(border: RowsOf, bursts: Int64, rng: np.random.Generator, *, min_stability: float) -> Groups:
     """Sort images by the look of their borders.
 
     Parameters
     ----------
     border : floating (n, c)
-        :attr:`audit.model.Neurons.border`; rows with NaN are left out.
+        :attr:`audit.model.Neurons.border`, read in blocks; rows with NaN are left out.
     bursts : int64 (n,)
         Resamples move whole bursts.
     min_stability : float
         Agreement below which there are no groups.
     """
-    rows = np.flatnonzero(np.isfinite(border).all(axis=1)) if border.size else np.zeros(0, np.int64)
+    rows = _readable(border)
     none = Groups(np.full(len(border), -1, np.int64), np.full(len(border), np.nan), ())
     sample = rows[sample_bursts(bursts[rows], SAMPLE, rng)] if len(rows) else rows
     numbers = [k for k in NUMBERS if k * LEAST_EACH <= len(sample)]
@@ -97,6 +96,13 @@ def find_groups(
         if chosen is None or chosen[1] < min_stability:
             return found
         return _put(border, rows, mean, directions, references[chosen[0]], found)
+
+
+def _readable(border: RowsOf) -> Int64:
+    """Rows whose border is known throughout."""
+    blocks = [np.arange(start, min(start + _BLOCK, len(border))) for start in range(0, len(border), _BLOCK)]
+    known = [block[np.isfinite(border[block]).all(axis=1)] for block in blocks]
+    return np.concatenate([np.zeros(0, np.int64), *known])
 
 
 def _directions(values: Float64) -> tuple[Float64, Float64]:
@@ -135,9 +141,7 @@ def nearest(points: Float64, centres: Float64) -> Int64:
     return number
 
 
-def _put(
-    border: npt.NDArray[np.floating], rows: Int64, mean: Float64, directions: Float64, centres: Float64, found: Groups
-) -> Groups:
+def _put(border: RowsOf, rows: Int64, mean: Float64, directions: Float64, centres: Float64, found: Groups) -> Groups:
     """Put every image to its nearest centre; groups numbered by size, ties by their first image."""
     number, distance = found.number.copy(), found.distance.copy()
     for start in range(0, len(rows), _BLOCK):

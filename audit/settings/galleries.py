@@ -13,8 +13,8 @@ from audit.settings.results import Gallery
 from audit.settings.verdicts import Cell, Labelled, States
 from audit.shown import picture
 
-N_EACH = 4
-N_CLASSES = 8
+N_EACH = 3
+N_CLASSES = 6
 RARE = 0.25
 """A setting that less than this share of a class is in is shown as rare, whatever its verdict."""
 

@@ -30,7 +30,7 @@ def correctness(images: pa.Table, column: str) -> npt.NDArray[np.float64]:
     ConfigError
         If there is no such column.
     """
-    said = _column(images, column, "predictions")
+    said = column_of(images, column, "predictions")
     labels = [str(label) for label in images.column("label").to_pylist()]
     words = {value.casefold() for value in said if value is not None}
     if words <= _WORDS.keys() and not words & {label.casefold() for label in labels}:
@@ -63,7 +63,7 @@ def noises(
     for name, column in sorted(audited.items()):
         if name not in place:
             raise ConfigError(f"settings: audited names {name!r}, which is no setting; there are: {', '.join(place)}")
-        values = _column(images, column, "audited")
+        values = column_of(images, column, "audited")
         truth = attribute_of(name, [() if v is None else tuple(v.split("|")) for v in values])
         true = states(data, (truth,), cells)
         k = place[name]
@@ -73,7 +73,14 @@ def noises(
     return found
 
 
-def _column(images: pa.Table, name: str, field: str) -> list[str | None]:
+def column_of(images: pa.Table, name: str, field: str) -> list[str | None]:
+    """The values of a metadata column that the configuration names, None where empty.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such column; the message names the field and the columns there are.
+    """
     if META_PREFIX + name not in images.column_names:
         known = ", ".join(c.removeprefix(META_PREFIX) for c in images.column_names if c.startswith(META_PREFIX))
         raise ConfigError(f"settings: {field} names the column {name!r}; the metadata columns are: {known or 'none'}")

@@ -2,82 +2,10 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
-
 from audit.analyses.base import Result
 from audit.report import Picture
 from audit.settings.attributes import Source
 from audit.settings.config import SettingsConfig
-
-SETTINGS_SCHEMA = pa.schema(
-    [
-        ("class", pa.string()),
-        ("attribute", pa.string()),
-        ("value", pa.string()),
-        ("n", pa.int64()),
-        ("n_bursts", pa.float64()),
-        ("p", pa.float64()),
-        ("low", pa.float64()),
-        ("high", pa.float64()),
-        ("pmi", pa.float64()),
-        ("p_max_t", pa.float64()),
-        ("verdict", pa.string()),
-        ("n_known", pa.int64()),
-        ("pmi_low", pa.float64()),
-        ("pmi_high", pa.float64()),
-        ("source", pa.string()),
-    ]
-)
-"""Every class in every setting.
-
-n, n_known : images of the class in the setting, and of which the attribute is known at all
-n_bursts : as n, each burst counting 1 in all
-p, low, high : smoothed share of the known images with its credible bounds (null where they cannot be given)
-pmi : log2 of p over the overall share, with the values at both bounds
-source : where the setting is from: ``metadata``, ``text`` or ``context``
-"""
-
-SPLITS_SCHEMA = pa.schema(
-    [
-        ("image_id", pa.string()),
-        ("path", pa.string()),
-        ("state", pa.string()),
-        ("n_uncommon", pa.int32()),
-        ("uncommon", pa.string()),
-    ]
-)
-"""Every labelled image; ``uncommon`` names what is uncommon for its class. Columns of text settings follow."""
-
-CONTEXTS_SCHEMA = pa.schema(
-    [
-        ("image_id", pa.string()),
-        ("path", pa.string()),
-        ("context", pa.string()),
-        ("distance", pa.float64()),
-    ]
-)
-"""Every labelled image with the group of its surroundings (null if none) and the distance from the group's centre."""
-
-
-GAPS_SCHEMA = pa.schema(
-    [
-        ("class", pa.string()),
-        ("attribute", pa.string()),
-        ("n_common", pa.int64()),
-        ("n_uncommon", pa.int64()),
-        ("accuracy_common", pa.float64()),
-        ("accuracy_uncommon", pa.float64()),
-        ("gap", pa.float64()),
-        ("low", pa.float64()),
-        ("high", pa.float64()),
-        ("corrected", pa.float64()),
-        ("corrected_low", pa.float64()),
-        ("corrected_high", pa.float64()),
-        ("interval", pa.string()),
-        ("note", pa.string()),
-    ]
-)
-"""Accuracy gaps of supplied predictions; an empty class is all of them, an empty attribute any setting."""
 
 
 class About(Result):
@@ -91,6 +19,8 @@ class About(Result):
     """Adjusted mutual information of the setting and the class: 0 none, 1 one says the other."""
     note: str = ""
     """What a reader has to know about where it comes from."""
+    confusion: tuple[tuple[str, str, int], ...] = ()
+    """What people saw, what the text said, and of how many audited images."""
 
 
 class Tie(Result):

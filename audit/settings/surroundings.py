@@ -12,6 +12,7 @@ from audit.settings.attributes import Attribute, attribute_of
 from audit.settings.config import SettingsConfig
 from audit.settings.contexts import Groups, find_groups, kept_groups
 from audit.settings.results import ContextGroup, Contexts
+from audit.settings.selection import Picked
 from audit.settings.verdicts import Labelled
 from audit.shown import picture
 
@@ -33,7 +34,7 @@ Int64 = npt.NDArray[np.int64]
 def surroundings(
     view: DatasetView,
     data: Labelled,
-    border: npt.NDArray[np.floating] | None,
+    border: Picked | None,
     config: SettingsConfig,
     rng: np.random.Generator,
 ) -> tuple[Attribute | None, Contexts, Groups | None]:
@@ -41,12 +42,12 @@ def surroundings(
 
     Parameters
     ----------
-    border : floating (n, c), or None
+    border : Picked rows of floating (n, c), or None
         :attr:`audit.model.Neurons.border` of the labelled images.
     """
     if not config.contexts:
         return None, Contexts(reason=TURNED_OFF), None
-    if border is None or border.shape[1] == 0:
+    if border is None or border.array.shape[1] == 0:
         return None, Contexts(reason=NO_BORDER), None
     groups = find_groups(border, data.burst, rng, min_stability=config.min_stability)
     kept = kept_groups(groups.number, data.label, config.min_context)
