@@ -84,6 +84,11 @@ TABLES: Mapping[str, TableFile] = {
         ("image_id", "path", "state", "n_uncommon"),
         ("settings",),
     ),
+    "conditions": TableFile(
+        "Every split and setting with how far its pictures are from the others, the widest difference first.",
+        ("attribute", "value", "n", "distance", "floor", "corrected", "p_max_t"),
+        ("conditions",),
+    ),
     "class_shares": TableFile(
         "Every class of two datasets with its share in each, those missing in the candidate first.",
         (
