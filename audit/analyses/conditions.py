@@ -171,8 +171,8 @@ def section(result: ConditionsResult) -> Section:
             "Of every picture each neuron's mean is taken; the distance of a value's pictures from those of the other "
             "values is the exact 1-D Wasserstein distance of these means, in standard deviations, mean over the "
             "neurons of a layer, then over layers. Whole bursts of pictures are exchanged among the values: the mean "
-            "distance then is the floor, and p is family-wise over the values, times the number of attributes. Classes are not "
-            "compared, since they are meant to look different. " + ANALYSIS.source
+            "distance then is the floor, and p is family-wise over the values, times the number of attributes. Classes "
+            "are not compared, since they are meant to look different. " + ANALYSIS.source
         ),
     )
 
