@@ -6,10 +6,14 @@ follow from content make lists that depend neither on the order of pictures nor 
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
 from audit.model import Tops
+
+Number = TypeVar("Number", np.float32, np.int32)
 
 K = 9
 _NONE = np.iinfo(np.int32).max
@@ -45,10 +49,9 @@ class TopKeeper:
         """
         from audit.maths import topmost
 
-        if pictures.ndim == 1:
-            pictures = np.repeat(pictures[:, None], values.shape[1], axis=1)
-        batch = [np.array(array, kind, order="C") for array, kind in ((values, "f4"), (pictures, "i4"), (places, "i4"))]
-        topmost.KEEP(*batch, topmost.Lists(self._values, self._pictures, self._places))
+        lists = topmost.Lists(self._values, self._pictures, self._places)
+        numbers = pictures[:, None] if pictures.ndim == 1 else pictures
+        topmost.KEEP(_plain(values, np.float32), _plain(numbers, np.int32), _plain(places, np.int32), lists)
 
     def merge(self, part: Tops, numbers: npt.NDArray[np.int32]) -> None:
         """Look at what was kept of a part, whose picture i has the number ``numbers[i]`` here."""
@@ -66,3 +69,8 @@ class TopKeeper:
             values=np.where(missing, np.float32(np.nan), self._values),
             places=np.where(missing, np.int32(-1), self._places),
         )
+
+
+def _plain(array: npt.NDArray[Any], kind: type[Number]) -> npt.NDArray[Number]:
+    """The array as compiled code takes it; copied only if it has to be."""
+    return np.require(array, kind, ["C", "W"])

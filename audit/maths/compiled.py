@@ -6,8 +6,11 @@ is compiled lets go of the interpreter's lock, and no arithmetic is reordered.
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import threading
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, TypeVar
 
 import numba
@@ -21,6 +24,14 @@ def inlined(function: F) -> F:
     return jitted
 
 
+def _digest(modules: tuple[ModuleType, ...]) -> str:
+    """What names the sources of modules, 16 hexadecimal digits."""
+    sources = hashlib.sha256()
+    for module in modules:
+        sources.update(inspect.getsource(module).encode())
+    return sources.hexdigest()[:16]
+
+
 class Compiled:
     """A function without result that is compiled before its first call, and kept in numba's cache.
 
@@ -32,9 +43,14 @@ class Compiled:
     function : callable
     nothing : callable
         Gives arguments that the function does nothing with, of the types that it is always called with.
+    reads : tuple of modules
+        Other modules whose constants are compiled in: numba sees when the function's own file changes, and only that.
     """
 
-    def __init__(self, function: Callable[..., None], nothing: Callable[[], tuple[Any, ...]]) -> None:
+    def __init__(
+        self, function: Callable[..., None], nothing: Callable[[], tuple[Any, ...]], reads: tuple[ModuleType, ...] = ()
+    ) -> None:
+        function.__qualname__ = f"{function.__qualname__}_{_digest(reads)}"  # it names the files of the cache
         self._function = function
         self._nothing = nothing
         self._lock = threading.Lock()

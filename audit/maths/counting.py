@@ -34,7 +34,9 @@ _BLOCK = 64
 """Neurons counted together: what is known of them stays in the nearest cache while an image passes by."""
 _RANGE = INNER_BINS * STEP
 _FURTHEST = np.float32(REACH * STEP)
-_ZERO = np.float32(0)
+_ZERO, _ONE, _LAST, _MISSING = (np.float32(value) for value in (0, 1, N_BINS - 1, N_BINS))
+_STEPS = STEP // MEAN_UNIT
+_BIN = np.float32(1 / STEP)
 _COARSE = np.append(COARSE_OF_BIN, N_COARSE).astype(np.uint8)
 
 Bins = npt.NDArray[np.uint8]
@@ -45,28 +47,32 @@ class _Block(NamedTuple):
 
     Attributes
     ----------
+    low, scale : float32 (w,)
     counts : int64 (w, 129)
         The last bin is for NaN.
     tails : int64 (2, w)
         In 1/256 bins.
-    coarse : int64 (w, 18)
+    coarse : int32 (w, 18)
+        The last one is for NaN.
     sums : int64 (3, w)
         Summed steps (1/256 bins) of all places and of those at the border, and how many of the latter are numbers.
     top : float32 (w,)
         In 1/256 bins.
     place : int32 (w,)
     u : float32 (w,)
-        One place of the image, in 1/256 bins; 0 where NaN.
+        One place of the image, in 1/256 bins.
     step : int32 (w,)
-        The same, cut to whole numbers.
+        The same, cut to whole numbers; 0 where NaN.
     bin : uint8 (w,)
     squares : int64 (positions + 1,)
         (i / positions)², in 2**-30.
     """
 
+    low: Floats
+    scale: Floats
     counts: Ints
     tails: Ints
-    coarse: Ints
+    coarse: Places
     sums: Ints
     top: Floats
     place: Places
@@ -89,42 +95,40 @@ def _begin(block: _Block) -> None:
 
 
 @inlined
-def _cut(row: Floats, low: Floats, scale: Floats, block: _Block) -> None:
-    """Where the activations of one place lie, in float32 arithmetic throughout, and in which bin."""
-    u, step, bins = block.u, block.step, block.bin
-    for k in range(len(row)):
-        value = (row[k] - low[k]) * scale[k]
-        is_number = value == value  # noqa: PLR0124 (NaN is not)
-        value = _FURTHEST if value > _FURTHEST else value
-        value = -_FURTHEST if value < -_FURTHEST else value
-        value = value if is_number else _ZERO
-        whole = np.int32(np.floor(value))
-        inner = min(max((whole >> np.int32(8)) + np.int32(1), np.int32(0)), np.int32(N_BINS - 1))
-        u[k] = value
-        step[k] = whole
-        bins[k] = np.uint8(inner if is_number else np.int32(N_BINS))
-
-
-@inlined
-def _put(width: int, place: int, is_ring: bool, block: _Block) -> None:
-    """Count one place of the image."""
-    u, step, bins, top, where = block.u, block.step, block.bin, block.top, block.place
+def _see(values: Floats, start: int, width: int, is_ring: Bits, block: _Block) -> None:
+    """Place and count the activations of one image, (positions, c): float32 until a position is cut, then integers."""
+    low, scale, u, step, bins = block.low, block.scale, block.u, block.step, block.bin
     counts, coarse, tails, sums = block.counts, block.coarse, block.tails, block.sums
-    for k in range(width):
-        is_larger = (u[k] > top[k]) & (bins[k] != N_BINS)
-        top[k] = u[k] if is_larger else top[k]
-        where[k] = np.int32(place) if is_larger else where[k]
-    for k in range(width):
-        sums[0, k] += step[k]
-        tails[0, k] -= min(step[k], np.int32(0))
-        tails[1, k] += max(step[k] - np.int32(_RANGE), np.int32(0))
-    for k in range(width):
-        counts[k, bins[k]] += 1
-        coarse[k, _COARSE[bins[k]]] += 1
-    if is_ring:
+    top, where = block.top, block.place
+    for p in range(len(values)):
+        row = values[p, start : start + width]
         for k in range(width):
-            sums[1, k] += step[k]
-            sums[2, k] += bins[k] != N_BINS
+            value = (row[k] - low[k]) * scale[k]
+            value = _FURTHEST if value > _FURTHEST else value
+            u[k] = -_FURTHEST if value < -_FURTHEST else value
+        for k in range(width):
+            is_number = u[k] == u[k]
+            whole = np.floor(u[k] if is_number else _ZERO)
+            inner = np.floor(whole * _BIN) + _ONE
+            inner = _ZERO if inner < _ZERO else inner
+            inner = _LAST if inner > _LAST else inner
+            step[k] = np.int32(whole)
+            bins[k] = np.uint8(np.int32(inner if is_number else _MISSING))
+        for k in range(width):
+            is_larger = u[k] > top[k]
+            top[k] = u[k] if is_larger else top[k]
+            where[k] = np.int32(p) if is_larger else where[k]
+        for k in range(width):
+            sums[0, k] += step[k]
+            tails[0, k] -= min(step[k], np.int32(0))
+            tails[1, k] += max(step[k] - np.int32(_RANGE), np.int32(0))
+        for k in range(width):
+            counts[k, bins[k]] += 1
+            coarse[k, _COARSE[bins[k]]] += 1
+        if is_ring[p]:
+            for k in range(width):
+                sums[1, k] += step[k]
+                sums[2, k] += bins[k] != N_BINS
 
 
 @inlined
@@ -135,45 +139,45 @@ def _square(below: int, n: int) -> np.int64:
 
 
 @inlined
-def _end(start: int, width: int, bucket: int, block: _Block, into: Sums) -> None:
-    """Add what is known of the image to the state; the sum of its positions becomes their number in ``coarse``."""
-    coarse, total, buckets, spread = block.coarse, block.sums, into.buckets, into.spread
-    n_images, mean_sum, mean_square, squares = into.n_images, into.mean_sum, into.mean_square, block.squares
+def _end(start: int, width: int, place: tuple[int, int], block: _Block, into: Sums) -> None:
+    """Add what is known of the image, whose bucket and number of positions are ``place``, to the state."""
+    coarse, total, squares, buckets, spread = block.coarse, block.sums, block.squares, into.buckets, into.spread
+    n_images, mean_sum, mean_square = into.n_images, into.mean_sum, into.mean_square
+    bucket, positions = place
     for k in range(width):
         row = start + k
-        n = 0
-        for i in range(N_COARSE):
-            buckets[row, bucket, i] += coarse[k, i]
-            n += coarse[k, i]
-        coarse[k, N_COARSE] = n
+        n = positions - coarse[k, N_COARSE]
         if n == 0:
             continue
+        for i in range(N_COARSE):
+            buckets[row, bucket, i] += coarse[k, i]
         n_images[row] += 1
-        mean = (total[0, k] * MEAN_UNIT) // (n * STEP)
+        mean = np.int64(np.floor(total[0, k] / (n * _STEPS)))  # exact: the dividend is less than 2**53
         mean_sum[row] += mean
         mean_square[row] += mean * mean
         below = 0
         for i in range(N_SPREAD):
             below += coarse[k, i]
-            spread[row, i] += squares[below] if n + 1 == len(squares) else _square(below, n)
+            spread[row, i] += squares[below] if n == positions else _square(below, n)
 
 
 @inlined
 def _mean(total: int, n: int) -> float:
     """A mean of cut positions in parts of the range; they lie half a step low, which is added."""
-    return (total / n + 0.5) / _RANGE if n else np.nan
+    return (total + 0.5 * n) / (n * _RANGE) if n else np.nan
 
 
 @inlined
-def _describe(start: int, width: int, image: int, block: _Block, into: ByImage) -> None:
-    """Write what the image gave."""
-    coarse, sums, top, place = block.coarse, block.sums, block.top, block.place
+def _describe(start: int, width: int, place: tuple[int, int], block: _Block, into: ByImage) -> None:
+    """Write what the image, whose row and number of positions are ``place``, gave."""
+    coarse, sums, top, where = block.coarse, block.sums, block.top, block.place
     mean, border, tops, places = into
+    image, positions = place
     for k in range(width):
-        n = coarse[k, N_COARSE]
+        n = positions - coarse[k, N_COARSE]
         mean[image, start + k] = _mean(sums[0, k], n)
         tops[image, start + k] = top[k] / _RANGE if n else np.nan
-        places[image, start + k] = place[k]
+        places[image, start + k] = where[k]
     if border.shape[1]:
         for k in range(width):
             border[image, start + k] = _mean(sums[1, k], sums[2, k])
@@ -200,9 +204,11 @@ def _new_block(positions: int) -> _Block:
     for below in range(positions):
         squares[below + 1] = _square(below + 1, positions)
     return _Block(
+        np.zeros(_BLOCK, np.float32),
+        np.zeros(_BLOCK, np.float32),
         np.zeros((_BLOCK, N_BINS + 1), np.int64),
         np.zeros((2, _BLOCK), np.int64),
-        np.zeros((_BLOCK, N_COARSE + 1), np.int64),
+        np.zeros((_BLOCK, N_COARSE + 1), np.int32),
         np.zeros((3, _BLOCK), np.int64),
         np.zeros(_BLOCK, np.float32),
         np.zeros(_BLOCK, np.int32),
@@ -220,13 +226,13 @@ def _count(values: Floats, ranges: Floats, buckets: Ints, is_ring: Bits, into: t
     block = _new_block(positions)
     for start in range(0, c, _BLOCK):
         stop = min(c, start + _BLOCK)
+        for k in range(stop - start):
+            block.low[k], block.scale[k] = ranges[0, start + k], ranges[1, start + k]
         for i in range(n):
             _begin(block)
-            for p in range(positions):
-                _cut(values[i, p, start:stop], ranges[0, start:stop], ranges[1, start:stop], block)
-                _put(stop - start, p, is_ring[p], block)
-            _end(start, stop - start, buckets[i], block, sums)
-            _describe(start, stop - start, i, block, images)
+            _see(values[i], start, stop - start, is_ring, block)
+            _end(start, stop - start, (buckets[i], positions), block, sums)
+            _describe(start, stop - start, (i, positions), block, images)
         _leave(start, stop - start, block, sums)
 
 
@@ -254,4 +260,4 @@ def _nothing() -> tuple[Any, ...]:
     return values, ranges, np.zeros(0, np.int64), np.zeros(0, bool), (sums, _empty(0, 0, 0))
 
 
-PASS = Compiled(_count, _nothing)
+PASS = Compiled(_count, _nothing, reads=(histograms,))

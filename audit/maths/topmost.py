@@ -63,11 +63,13 @@ def _insert(value: float, picture: int, place: int, row: int, lists: Lists) -> N
 def _keep(values: Floats, pictures: Places, places: Places, lists: Lists) -> None:
     b, n = values.shape
     last = lists.values.shape[1] - 1
+    per_neuron = pictures.shape[1] > 1
     for i in range(b):
         for row in range(n):
-            value = values[i, row]
-            if value >= lists.values[row, last] and _before(value, pictures[i, row], places[i, row], row, last, lists):
-                _insert(value, pictures[i, row], places[i, row], row, lists)
+            if values[i, row] >= lists.values[row, last]:
+                picture = pictures[i, row if per_neuron else 0]
+                if _before(values[i, row], picture, places[i, row], row, last, lists):
+                    _insert(values[i, row], picture, places[i, row], row, lists)
 
 
 def _nothing() -> tuple[Any, ...]:
@@ -76,4 +78,6 @@ def _nothing() -> tuple[Any, ...]:
 
 
 KEEP = Compiled(_keep, _nothing)
-"""Put values float32 (b, N), with their pictures and places int32 (b, N), into lists; NaN is passed over."""
+"""Put values float32 (b, N), with their pictures int32 (b, 1) or (b, N) and places int32 (b, N), into lists.
+
+NaN is passed over."""

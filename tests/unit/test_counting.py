@@ -1,9 +1,11 @@
 """The compiled pass: what a border is, and that it counts where nothing can be kept of it."""
 
 import errno
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,6 +99,24 @@ def test_it_counts_in_spite_of(fresh: None, monkeypatch: pytest.MonkeyPatch, met
     monkeypatch.setattr(IndexDataCacheFile, "load", lambda *_: None)
     monkeypatch.setattr(IndexDataCacheFile, method, fail)
     assert seen(np.arange(16.0)).place[0, 0] == 15
+
+
+def test_what_was_compiled_with_other_constants_is_not_found_again(tmp_path: Path) -> None:
+    from audit.maths.compiled import Compiled
+
+    names = []
+    for constant in (1, 2):
+        path = tmp_path / f"constants{constant}.py"
+        path.write_text(f"VALUE = {constant}\n")
+        spec = importlib.util.spec_from_file_location("constants", path)
+        assert spec is not None
+        module = importlib.util.module_from_spec(spec)
+
+        def function() -> None: ...
+
+        Compiled(function, tuple, reads=(module,))
+        names.append(function.__qualname__)
+    assert names[0] != names[1]
 
 
 def test_processes_that_count_nothing_do_not_load_the_compiler() -> None:
