@@ -265,6 +265,47 @@ class Verdicts(_Body):
         return cls(verdicts=tuple(held))
 
 
+class DnaOut(_Body):
+    """What a Visual DNA holds."""
+
+    dataset: str = Field(description="Name of its dataset.")
+    n_images: int
+    extractor: str = Field(description="Fingerprint of the extractor; only equal ones can be compared.")
+    layers: dict[str, int] = Field(description="Neurons by layer.")
+    n_dead: int = Field(description="Neurons that never changed in calibration; they are left out of distances.")
+
+
+class DnaComparisonOut(_Body):
+    """Two Visual DNA compared, in standard deviations of the reference; null where it cannot be had."""
+
+    distance: float | None = Field(description="As measured.")
+    floor: float | None = Field(description="What sampling alone gives on average.")
+    corrected: float | None = Field(description="The distance with its floor taken off in squares.")
+    ratio: float | None = Field(description="Distance by floor.")
+    low: float | None = Field(description="Lower end of the 95 % interval of the corrected distance.")
+    high: float | None = Field(description="Upper end.")
+    cramer: float | None = Field(description="Unbiased squared Cramér distance.")
+    p_value: float | None = Field(description="How often two samples of one source are that far apart.")
+    p_mean: float | None = Field(description="The same by the mean over neurons.")
+    p_max: float | None = Field(description="The same by the most extreme neuron.")
+    p_value_note: str = Field(description="Why there is no p-value; empty if there is one.")
+    null_high: float | None = Field(description="What 95 % of pairs of samples of one source stay below.")
+    n_needed: int | None = Field(description="Images a side from which the difference is 1.5 times its floor.")
+    plain_bins: float | None = Field(description="Plain mean over neurons, in thousandths of the range.")
+    n_buckets: int = Field(description="Filled buckets of images on the side that has fewer.")
+    layers: dict[str, float] = Field(description="Mean distance of every layer.")
+
+
+class DnaMatrixOut(_Body):
+    """Distances between datasets; row i in standard deviations of dataset i, null where too few images."""
+
+    audits: tuple[str, ...]
+    names: tuple[str, ...] = Field(description="Names of the datasets.")
+    distance: tuple[tuple[float | None, ...], ...] = Field(description="As measured.")
+    floor: tuple[tuple[float | None, ...], ...] = Field(description="What sampling alone gives on average.")
+    corrected: tuple[tuple[float | None, ...], ...] = Field(description="Beyond sampling.")
+
+
 class ExtractorOut(_Body):
     """One extractor, or family of them, that this installation knows."""
 

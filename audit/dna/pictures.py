@@ -130,6 +130,21 @@ def least_alike(reference: DatasetView, candidate: DatasetView, weights: Doubles
     return Unlike(tuple(shown), float((below >= UNUSUAL).mean()), table)
 
 
+def strangest(
+    view: DatasetView, others: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], weights: Doubles, k: int
+) -> tuple[Picture, ...]:
+    """Of some pictures of a dataset those that are strangest to others of it, one of each content."""
+    if view.neurons is None or not len(others) or not len(rows):
+        return ()
+    asked = Neurons(view.neurons.values[rows], view.neurons.layers, view.neurons.border[rows])
+    found = surprise(view.neurons.values[others], asked, weights, own=False)
+    score = np.full(len(view), -np.inf)
+    score[rows] = np.round(found.score, 6)
+    return tuple(
+        picture(view, row) for row in _first_of_each(view, score, min(k, len(rows))) if np.isfinite(score[row])
+    )
+
+
 def _share(value: float) -> str:
     return "all" if value >= 1 else f"{value:.1%}"
 

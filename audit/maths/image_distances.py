@@ -69,11 +69,10 @@ def group_distance(
     """
     if inside.all() or not inside.any():
         raise ValueError("a distance takes images inside and outside of the group")
-    piece, group = pieces(bursts, inside.astype(np.int64))
+    piece, group = pieces(_as_they_come(bursts), inside.astype(np.int64))
     moved = permuted_groups(group, n_permutations, rng)[:, piece].astype(bool)
     groups = np.concatenate([inside[None], moved[moved.any(axis=1) & ~moved.all(axis=1)]])
-    array = np.asarray(values, np.float64)
-    array = np.where(np.isnan(array), np.nanmean(np.where(np.isfinite(array), array, np.nan), axis=0), array)
+    array = _filled(np.asarray(values, np.float64))
     scale = array[~inside].std(axis=0)
     found = wasserstein_groups(array, groups)
     centre = found[1:].mean(axis=0) if len(found) > 1 else np.full(found.shape[1], np.nan)
@@ -83,6 +82,79 @@ def group_distance(
     p_neurons = np.array([p_value(float(one), largest[1:]) for one in ratio[0]])
     distance, floor = (np.where(varies, part / np.maximum(scale, _TINY), np.nan) for part in (found[0], centre))
     return GroupDistance(distance, floor, p_value(float(means[0]), means[1:]), p_neurons)
+
+
+@dataclass(frozen=True)
+class CodeDistances:
+    """How far the images of each of K groups are from all others, over all neurons.
+
+    Attributes
+    ----------
+    distance, floor : float64 (K,)
+        Weighted over neurons, in standard deviations of all images; as measured, and its mean under permutation.
+    p_value : float64 (K,)
+        Family-wise over the groups: how often the largest distance / floor of all of them is as large.
+    """
+
+    distance: Doubles
+    floor: Doubles
+    p_value: Doubles
+
+
+def code_distances(
+    values: npt.NDArray[np.floating],
+    codes: npt.NDArray[np.int64],
+    bursts: npt.NDArray[np.int64],
+    how: tuple[Doubles, np.random.Generator],
+    *,
+    n_permutations: int = 199,
+) -> CodeDistances:
+    """Distance of every group of images from all others, tested together by moving whole bursts.
+
+    Parameters
+    ----------
+    values : float (n, N)
+        NaN counts as the neuron's mean.
+    codes : int64 (n,)
+        Group of each image, 0 to K - 1, at least two of them.
+    bursts : int64 (n,)
+    how : weights float64 (N,), >= 0, and the generator
+    """
+    weights, rng = how
+    piece, group = pieces(_as_they_come(bursts), codes)
+    moved = np.concatenate([codes[None], permuted_groups(group, n_permutations, rng)[:, piece]])
+    array = _filled(np.asarray(values[:, weights > 0], np.float64))
+    scale = array.std(axis=0)
+    share = np.where(scale > _TINY, weights[weights > 0], 0.0)
+    share = share / max(float(share.sum()), _TINY) / np.maximum(scale, _TINY)
+    totals = []
+    for code in range(int(codes.max()) + 1):
+        groups = moved == code
+        known = groups.any(axis=1) & ~groups.all(axis=1)
+        total = np.zeros(len(groups))
+        total[known] = wasserstein_groups(array, groups[known]) @ share
+        totals.append(total)
+    found = np.stack(totals, axis=1)
+    floor = found[1:].mean(axis=0)
+    ratio = found / np.maximum(floor, _TINY)
+    largest = ratio[1:].max(axis=1)
+    p = np.array([p_value(float(one), largest) for one in ratio[0]])
+    return CodeDistances(found[0], floor, p)
+
+
+def _as_they_come(bursts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Bursts numbered in the order in which they come, so that what they were called before changes nothing."""
+    _, first, number = np.unique(bursts, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[number]
+
+
+def _filled(array: Doubles) -> Doubles:
+    """NaN as the neuron's mean, or 0 where it has none."""
+    known = np.isfinite(array)
+    mean = np.where(known, array, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    return np.where(known, array, mean)
 
 
 def wasserstein_groups(values: Doubles, groups: Bools) -> Doubles:

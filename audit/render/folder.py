@@ -150,6 +150,11 @@ TABLES: Mapping[str, TableFile] = {
         ("feature", "image_id", "path", "label", "group", "weight"),
         ("spurious",),
     ),
+    "conditions": TableFile(
+        "Every split and setting with how far its pictures are from the others, the widest difference first.",
+        ("attribute", "value", "n", "distance", "floor", "corrected", "p_max_t"),
+        ("conditions",),
+    ),
     "class_shares": TableFile(
         "Every class of two datasets with its share in each, those missing in the candidate first.",
         (

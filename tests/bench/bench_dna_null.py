@@ -10,15 +10,13 @@ the share of verdicts 'different' at 5 % and 1 %.
 from __future__ import annotations
 
 import argparse
-import zlib
 from types import SimpleNamespace
 
 import numpy as np
 from scipy.stats import kstest
 
-from audit.dna.state import N_BUCKETS
+from audit.dna import N_BUCKETS, DnaCounter
 from audit.extractors import load_extractor
-from audit.maths import histograms
 from audit.maths.bucket_tests import joint_test
 from audit.maths.histograms import N_COARSE
 from tests.bench.real_activations import batches, rows_of
@@ -30,12 +28,14 @@ def coarse_counts(name: str, attribute: str) -> tuple[np.ndarray, np.ndarray]:
     """Coarse counts of every image, float32 (n, N, 17), and its hash bucket, int64 (n,)."""
     extractor = load_extractor("bundled")
     counts, buckets = [], []
-    for layers, _ in batches(extractor, rows_of(name, attribute)):
-        parts = [histograms.count(layers[k], known.low, known.high) for k, known in extractor.ranges.layers.items()]
-        counts.append(np.concatenate([part.coarse.astype(np.float32) for part in parts], axis=1))
-        first = next(iter(extractor.ranges.layers))
-        buckets += [zlib.crc32(np.ascontiguousarray(image)) % N_BUCKETS for image in layers[first]]
-    return np.concatenate(counts), np.array(buckets)
+    for layers, kept in batches(extractor, rows_of(name, attribute)):
+        for i in range(len(kept)):
+            counter = DnaCounter(extractor.ranges)
+            counter.add({layer: values[i : i + 1] for layer, values in layers.items()})
+            found = counter.dna().buckets
+            counts.append(found.sum(axis=1).astype(np.float32))
+            buckets.append(int(found.sum(axis=(0, 2)).argmax()))
+    return np.stack(counts), np.array(buckets)
 
 
 def p_values(counts: np.ndarray, buckets: np.ndarray, sizes: tuple[int, int], pairs: int) -> np.ndarray:

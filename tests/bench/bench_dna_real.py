@@ -14,7 +14,7 @@ from tests.bench.real_activations import batches, rows_of
 
 GROUPS = {
     "pacs": ("domain=photo", "domain=art_painting", "domain=cartoon", "domain=sketch"),
-    "cifake": ("kind=real", "kind=synthetic"),
+    "cifake": ("kind=real", "kind=fake"),
     "daynight": ("day", "night"),
     "weather": ("cloudy", "rain", "shine", "sunrise"),
 }
