@@ -144,10 +144,13 @@ def compute(views: Sequence[DatasetView], config: LearningConfig, rng: np.random
     if reason := _too_few(n, len(set(own[classes >= 0].tolist())), n_classes):
         return Computed(LearningResult(**base, reason=reason), {"learning": TABLE_SCHEMA.empty_table()})
     sample = _sample(view, own, classes, config, rng)
-    learned, others = learning.principal(view.vectors[sample.rows], view.vectors[sample.unlabelled])
-    dealt = learning.deal(learned, sample.classes, sample.bursts, rng)
     sizes = np.array(learning.SIZES) * len(sample.rows) / learning.N_BLOCKS
     usable = sizes >= MIN_PER_CLASS * n_classes
+    if usable.sum() < MIN_SIZES:
+        reason = f"a sample of {len(sample.rows):,} pictures is too small for {n_classes} classes: raise max_images"
+        return Computed(LearningResult(**base, reason=reason), {"learning": TABLE_SCHEMA.empty_table()})
+    learned, others = learning.principal(view.vectors[sample.rows], view.vectors[sample.unlabelled])
+    dealt = learning.deal(learned, sample.classes, sample.bursts, rng)
     right = learning.correctness(dealt, rng, n_draws=config.n_draws)[:, usable]
     curves = learning.resampled_curves(right, sample.bursts, rng, N_RESAMPLES)
     curve = _curve(sizes[usable], right.mean(axis=(0, 2)), curves)

@@ -130,7 +130,7 @@ def compute(views: Sequence[DatasetView], config: SparseProbesConfig, rng: np.ra
     if not kept:
         reason = "too few different pictures of each value in the sample"
         return Computed(SparseProbesResult(n=len(view), reason=reason), {"sparse_probes": TABLE_SCHEMA.empty_table()})
-    values = np.nan_to_num(neurons.values[rows].astype(np.float32), nan=0.0)
+    values = np.nan_to_num(neurons.values[rows].astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     known = sparse.sparse_probes(values, np.stack([a.is_so[rows] for a in kept], axis=1), own[rows], rng)
     found = tuple(
         _attribute(a, one, neurons, _strongest(view, rows, a.is_so[rows], values[:, one.neurons[0]], own))

@@ -149,6 +149,16 @@ def _unexplained(rows: Compressed, weights: Float32, directions: Float32) -> flo
     return float(max(rows.squares - 2 * cross + own, 0.0))
 
 
+def weigh(rows: Float32, directions: Float32, *, n_rounds: int = 100) -> Float32:
+    """Non-negative weights of other rows for given directions, by the same updates: float32 (n, k)."""
+    with threadpool_limits(limits=1):
+        target, gram = directions @ rows.T, directions @ directions.T
+        weights: Float32 = np.maximum(target, 0)
+        for _ in range(n_rounds):
+            _update(weights, target, gram)
+    return np.ascontiguousarray(weights.T)
+
+
 def agreement(left: Float32, right: Float32) -> Float64:
     """Cosine between every direction and its match among the others, each used once.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from audit.concepts.factors import STABLE, Compressed, Factors, agreement, compress, factorise
+from audit.concepts.factors import STABLE, Compressed, Factors, agreement, compress, factorise, weigh
 from audit.model import Parts
 
 SIZES = (8, 12, 16, 24)
@@ -26,6 +26,12 @@ SHOWS = 0.5
 MIN_PICTURES = 50
 BASELINE = 0.05
 """Quantile of a neuron's activations that counts as nothing."""
+
+MAX_SIDE = 8
+"""Places along a side; finer maps are averaged."""
+
+MAX_NUMBERS = 80_000_000
+"""Activations that are factorised at once; of more, every so many-th picture, and the others are weighed afterwards."""
 
 _QUANTILE_ROWS = 20_000
 
@@ -106,8 +112,10 @@ def find_concepts(parts: Parts, bursts: Int64, rng: np.random.Generator, *, size
     ValueError
         If there is no picture.
     """
-    rows = activations(parts.maps)
-    compressed = compress(rows, rng)
+    maps = coarsened(parts.maps)
+    step = max(1, -(-maps.size // MAX_NUMBERS))
+    nothing = baseline(maps[::step])
+    compressed = compress(activations(maps[::step], nothing), rng)
     best: tuple[tuple[bool, int], Factors, Float64] | None = None
     tried = []
     for k in sizes:
@@ -122,10 +130,14 @@ def find_concepts(parts: Parts, bursts: Int64, rng: np.random.Generator, *, size
         raise ValueError("no number of factors was given")
     _, fit, cosines = best
     stable = np.flatnonzero(cosines >= STABLE)
-    again = _repeated(compressed, fit, bursts[parts.rows], parts.maps.shape[1], rng)
-    weights = fit.weights[:, stable].reshape(*parts.maps.shape[:2], len(stable))
+    again = _repeated(compressed, fit, bursts[parts.rows[::step]], maps.shape[1], rng)
+    weights = fit.weights.reshape(-1, maps.shape[1], fit.weights.shape[1])
+    if step > 1:
+        parted = (weigh(activations(maps[i : i + 64], nothing), fit.directions) for i in range(0, len(maps), 64))
+        weights = np.concatenate(list(parted)).reshape(*maps.shape[:2], -1)
+    kept = np.ascontiguousarray(weights[:, :, stable])
     return Concepts(
-        parts.rows, weights, fit.directions[stable], cosines[stable], again[stable], fit.explained, tuple(tried)
+        parts.rows, kept, fit.directions[stable], cosines[stable], again[stable], fit.explained, tuple(tried)
     )
 
 
@@ -149,16 +161,44 @@ def concept_name(place: int) -> str:
     return f"Concept {place + 1}"
 
 
-def activations(maps: npt.NDArray[np.float16]) -> Float32:
+def coarsened(maps: npt.NDArray[np.float16]) -> npt.NDArray[np.float16]:
+    """Maps (m, positions, c) of at most 8 x 8 places: finer ones are averaged over the places that count.
+
+    Places that form no square stay as they are.
+    """
+    side = int(np.sqrt(maps.shape[1]))
+    if side * side != maps.shape[1] or side <= MAX_SIDE:
+        return maps
+    cell = np.arange(side) * MAX_SIDE // side
+    cells = (cell[:, None] * MAX_SIDE + cell[None, :]).ravel()
+    pooled = np.zeros((len(maps), MAX_SIDE**2, maps.shape[2]), dtype=np.float16)
+    for place in range(MAX_SIDE**2):
+        members = maps[:, cells == place].astype(np.float32)
+        counts = np.isfinite(members).sum(axis=1)
+        sums = np.where(np.isfinite(members), members, 0).sum(axis=1)
+        pooled[:, place] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    return pooled
+
+
+def baseline(maps: npt.NDArray[np.float16]) -> Float32:
+    """What counts as nothing for each neuron, its 5 % quantile over the places: float32 (c,)."""
+    rows = maps.reshape(-1, maps.shape[-1])
+    some = rows[:: max(1, len(rows) // _QUANTILE_ROWS)].astype(np.float32)
+    some = some[np.isfinite(some).all(axis=1)]
+    if not len(some):
+        return np.zeros(maps.shape[-1], dtype=np.float32)
+    return np.quantile(some, BASELINE, axis=0).astype(np.float32)
+
+
+def activations(maps: npt.NDArray[np.float16], nothing: Float32) -> Float32:
     """Every place of every picture as a row above what counts as nothing: float32 (m·positions, c), at least 0.
 
     Places that do not count (NaN) are nothing.
     """
     rows = maps.reshape(-1, maps.shape[-1]).astype(np.float32)
-    step = max(1, len(rows) // _QUANTILE_ROWS)
-    nothing = np.nanquantile(rows[::step], BASELINE, axis=0).astype(np.float32)
     rows -= nothing
-    return np.nan_to_num(np.maximum(rows, 0, out=rows), copy=False, nan=0.0)
+    np.maximum(rows, 0, out=rows)
+    return np.nan_to_num(rows, copy=False, nan=0.0, posinf=0.0)
 
 
 def _repeated(rows: Compressed, fit: Factors, own: Int64, n_places: int, rng: np.random.Generator) -> Float64:

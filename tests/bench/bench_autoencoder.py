@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
 
 from audit.concepts import factors
-from audit.concepts.spatial import activations
+from audit.concepts.spatial import activations, baseline
 from audit.extractors import load_extractor
 from audit.pictures.process import process
 from tests.bench.real_pictures import shared_data
@@ -36,7 +36,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=80)
     arguments = parser.parse_args()
     for name in arguments.sets:
-        rows = activations(real_view(name, arguments.views).parts.maps)
+        maps = real_view(name, arguments.views).parts.maps
+        rows = activations(maps, baseline(maps))
         compressed = factors.compress(rows, np.random.default_rng(0))
         squares = float(((rows - rows.mean(axis=0)) ** 2).sum())
         of_factors(name, rows, compressed, squares)

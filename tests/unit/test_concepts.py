@@ -120,9 +120,34 @@ def test_strengths_are_those_of_the_pictures_with_the_concept():
 def test_places_that_do_not_count_are_nothing():
     maps = planted()
     maps[:, 7] = np.nan
-    rows = spatial.activations(maps.astype(np.float16)).reshape(maps.shape)
+    given = maps.astype(np.float16)
+    rows = spatial.activations(given, spatial.baseline(given)).reshape(maps.shape)
     assert not rows[:, 7].any()
     assert np.isfinite(rows).all()
+
+
+def test_fine_maps_are_averaged_over_the_places_that_count():
+    maps = np.arange(256, dtype=np.float16).reshape(1, 256, 1)
+    maps[0, 1] = np.nan
+    pooled = spatial.coarsened(maps)
+    assert pooled.shape == (1, 64, 1)
+    assert pooled[0, 0, 0] == pytest.approx((0 + 16 + 17) / 3, abs=0.01)
+    assert pooled[0, 63, 0] == pytest.approx((238 + 239 + 254 + 255) / 4, abs=0.2)
+
+
+def test_pictures_beyond_the_memory_limit_get_the_strengths_of_the_same_concepts(monkeypatch):
+    whole = spatial.find_concepts(parts_of(planted()), np.arange(120), RNG(0), sizes=(4,))
+    monkeypatch.setattr(spatial, "MAX_NUMBERS", planted().size // 3 + 1)
+    part = spatial.find_concepts(parts_of(planted()), np.arange(120), RNG(0), sizes=(4,))
+    assert part.strengths.shape == whole.strengths.shape
+    assert factors.agreement(part.directions, whole.directions).min() > 0.98
+    assert sorted(np.bincount(part.strengths.argmax(axis=1)).tolist()) == [30, 30, 30, 30]
+
+
+def test_weights_of_the_rows_that_were_fitted_are_those_of_the_fit():
+    rows = low_rank(k=3)
+    found = fit(rows, 3)
+    assert factors.weigh(rows, found.directions) == pytest.approx(found.weights, abs=0.05)
 
 
 def test_a_concept_inside_the_boxes_is_dense_there_and_one_outside_is_not():

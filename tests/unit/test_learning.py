@@ -151,3 +151,11 @@ def test_the_table_holds_the_curve_to_twice_the_images():
     table = run(view(600, spread=1.5)).tables["learning"]
     assert max(table["n_images"].to_pylist()) == 1200
     assert set(table["kind"].to_pylist()) == {"measured", "fitted"}
+
+
+def test_a_sample_too_small_for_the_classes_says_what_to_raise():
+    vectors, classes = clusters(2400, n_classes=80)
+    dataset = view_of(vectors, labels=[f"class {c:02d}" for c in classes])
+    result = compute([dataset], LearningConfig(max_images=1000), RNG(0)).result
+    assert "raise max_images" in result.reason
+    assert ANALYSIS.section(result).findings == ()
