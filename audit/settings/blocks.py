@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from audit.report import Block, Column, ImagesBlock, TableBlock
-from audit.settings.results import About, ContextGroup, Gallery, SettingsResult
+from audit.report import Block, Column, ImagesBlock, TableBlock, TextBlock
+from audit.settings.results import About, ContextGroup, Gallery, GapRow, SettingsResult
 from audit.shown import counted
 
 Format = Literal["text", "integer", "number", "percent"]
@@ -25,7 +25,7 @@ def blocks(result: SettingsResult) -> tuple[Block, ...]:
         found.append(_gaps(result))
     found += [_confusion(about) for about in result.attributes if about.confusion]
     if result.galleries:
-        found.append(_galleries(result.galleries))
+        found.append(_galleries(result.galleries, result.config.tau))
     if result.contexts.groups:
         found.append(_contexts(result))
     return tuple(found)
@@ -58,13 +58,16 @@ def _settings(result: SettingsResult) -> TableBlock:
     if result.ignored:
         note += " Columns that are no settings: "
         note += "; ".join(f"{name} ({reason})" for name, reason in list(result.ignored.items())[:6]) + "."
+    names: list[str] = ["Setting", "Read from", "Values", "Images known", "Shared with the class"]
+    formats: list[Format] = ["text", "text", "integer", "integer", "number"]
+    rows = [(a.name, _SOURCES[a.source], a.n_values, a.n_known, a.shared) for a in result.attributes]
+    if not any(about.note for about in result.attributes):
+        title = "Settings that were looked at"
+        return TableBlock(title=title, columns=columns_of(names, formats), rows=tuple(rows), note=note)
     return TableBlock(
         title="Settings that were looked at",
-        columns=columns_of(
-            ("Setting", "Read from", "Values", "Images known", "Shared with the class", "Note"),
-            ("text", "text", "integer", "integer", "number", "text"),
-        ),
-        rows=tuple((a.name, _SOURCES[a.source], a.n_values, a.n_known, a.shared, a.note) for a in result.attributes),
+        columns=columns_of([*names, "Note"], [*formats, "text"]),
+        rows=tuple((*row, about.note) for row, about in zip(rows, result.attributes, strict=True)),
         note=note,
     )
 
@@ -78,39 +81,39 @@ def _confusion(about: About) -> TableBlock:
     )
 
 
-def _gaps(result: SettingsResult) -> TableBlock:
-    rows = tuple(
-        (
-            gap.label or "all",
-            gap.attribute or "any",
-            gap.n_common,
-            gap.n_uncommon,
-            gap.accuracy_common,
-            gap.accuracy_uncommon,
-            *(None if v is None else 100 * v for v in (gap.gap, gap.low, gap.high, gap.corrected)),
-            gap.note,
-        )
-        for gap in result.gaps
-    )
-    titles = ("Class", "Setting", "Common", "Uncommon", "Right in common", "Right in uncommon", "Gap", "from", "to")
-    formats: tuple[Format, ...] = ("text", "text", "integer", "integer", "percent", "percent", "number", "number")
-    return TableBlock(
-        title="How much worse the model is in uncommon settings",
-        columns=columns_of((*titles, "Corrected", "Note"), (*formats, "number", "number", "text")),
-        rows=rows,
-        source="gaps",
-        note="Gap in percentage points: right in common less right in uncommon settings; over all classes it compares "
-        "within each class. Corrected: for settings that were read wrongly, where people looked at a sample.",
-    )
+def _gaps(result: SettingsResult) -> Block:
+    title = "How much worse the model is in uncommon settings"
+    if all(gap.gap is None for gap in result.gaps):
+        why = f"Not shown: {result.gaps[0].note}. A setting is uncommon below {result.config.tau:.0%} (tau)."
+        return TextBlock(title=title, text=why)
+    names = ["Class", "Setting", "Common", "Uncommon", "Right in common", "Right in uncommon", "Gap", "from", "to"]
+    formats: list[Format] = ["text", "text", "integer", "integer", "percent", "percent", "number", "number", "number"]
+    is_corrected = any(gap.corrected is not None for gap in result.gaps)
+    if is_corrected:
+        names, formats = [*names, "Corrected"], [*formats, "number"]
+    note = "Gap in percentage points: right in common less right in uncommon settings; over all classes it compares "
+    note += "within each class. Why a number is not shown is in the table."
+    if is_corrected:
+        note += " Corrected: for settings that were read wrongly, by the sample that people looked at."
+    rows = tuple(_gap_row(gap, is_corrected=is_corrected) for gap in result.gaps)
+    return TableBlock(title=title, columns=columns_of(names, formats), rows=rows, source="gaps", note=note)
 
 
-def _galleries(shown: Sequence[Gallery]) -> ImagesBlock:
+def _gap_row(gap: GapRow, *, is_corrected: bool) -> tuple[str | int | float | None, ...]:
+    names = gap.label or "all", gap.attribute or "any"
+    accuracies = gap.accuracy_common, gap.accuracy_uncommon
+    differences = (gap.gap, gap.low, gap.high, *((gap.corrected,) if is_corrected else ()))
+    points = (None if value is None else 100 * value for value in differences)
+    return (*names, gap.n_common, gap.n_uncommon, *accuracies, *points)
+
+
+def _galleries(shown: Sequence[Gallery], tau: float) -> ImagesBlock:
     return ImagesBlock(
         title="Each class in its most usual and in its rarest settings",
         groups=tuple((*one.common, *one.rare) for one in shown),
         captions=tuple(_gallery_caption(one) for one in shown),
-        note="Rare: fewer than a quarter of the class. Uncommon: fewer than a tenth, beyond doubt. Every picture with "
-        "its state: tables/splits.parquet.",
+        note=f"Rare: fewer than 25% of the class. Uncommon: fewer than {tau:.0%}, beyond doubt. Every picture with its "
+        "state: tables/splits.parquet.",
     )
 
 

@@ -12,7 +12,7 @@ from audit.analyses.settings import compute, section
 from audit.errors import ConfigError
 from audit.maths.intervals import newcombe
 from audit.model import IMAGES_SCHEMA, DatasetView
-from audit.report import Severity
+from audit.report import Severity, TextBlock
 from audit.settings import gaps
 from audit.settings.attributes import attribute_of
 from audit.settings.config import SettingsConfig
@@ -180,3 +180,17 @@ def test_an_audited_sample_corrects_the_gap_of_its_setting() -> None:
     row = next(r for r in computed.tables["gaps"].to_pylist() if (r["class"], r["attribute"]) == ("", "place"))
     assert row["corrected"] == pytest.approx(row["gap"])
     assert "300 audited pictures" in row["note"]
+
+
+def test_without_uncommon_pictures_the_report_says_why_there_is_no_gap() -> None:
+    columns: dict[str, list[str | None]] = {
+        "label": ["a"] * 60 + ["b"] * 60,
+        "meta.place": ["road", "sea"] * 60,
+        "meta.right": ["yes", "no"] * 60,
+    }
+    computed = compute([_view(columns)], SettingsConfig(predictions="right"), np.random.default_rng(0))
+    shown = section(computed.result)
+    block = next(b for b in shown.blocks if isinstance(b, TextBlock))
+    assert "0 pictures in uncommon settings" in block.text
+    assert "below 10%" in block.text
+    assert not [f for f in shown.findings if f.id == "settings.gap"]
