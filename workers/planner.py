@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from audit.analyses.base import Analysis, Need, analyses
+from audit.analyses.base import Analysis, Config, Need, analyses
 from audit.extractors import resolve_spec
 from audit.fingerprint import fingerprint
 from storage import queries
@@ -19,7 +19,7 @@ from storage.records import AuditRequest, Status, StepDraft, Subject, SubjectKin
 from storage.settings import Settings
 from storage.sources.shards import cut_shards, usable
 from workers.engine import Stages, Waiting
-from workers.preparing import plan_copies, plan_parts, prepared
+from workers.preparing import plan_copies, plan_parts, plan_texts, prepared
 from workers.steps.params import (
     SEAL_VERSION,
     SHARD_VERSION,
@@ -124,8 +124,11 @@ class StepPlanner:
             "n_parts": self.settings.parts,
             "max_pixels": self.settings.max_pixels,
         }
-        parts = (plan_parts(self.artefacts, place, view, made_with, asked) for place, view in enumerate(views))
-        return [*plan_copies(views), *chain.from_iterable(parts)]
+        configs = [(one, configured(one, request)) for one in asked]
+        places = list(enumerate(views))
+        parts = (plan_parts(self.artefacts, place, view, made_with, asked) for place, view in places)
+        texts = (plan_texts(self.artefacts, place, view, made_with, configs) for place, view in places)
+        return [*plan_copies(views), *chain.from_iterable(parts), *chain.from_iterable(texts)]
 
     def _analyse(self, row: sa.Row[Any]) -> Sequence[StepDraft]:
         request = AuditRequest.model_validate(row.request)
@@ -246,16 +249,21 @@ def distinct_names(names: Sequence[str]) -> list[str]:
     return [f"{name} ({names[:i].count(name) + 1})" if name in names[:i] else name for i, name in enumerate(names)]
 
 
+def configured(analysis: Analysis, request: AuditRequest) -> Config:
+    """The configuration of an analysis that a request asks for."""
+    return analysis.config.model_validate(request.analyses.get(analysis.name, {}))
+
+
 def _analyse_params(analysis: Analysis, request: AuditRequest, views: tuple[ViewRef, ...]) -> AnalyseParams:
-    config = analysis.config.model_validate(request.analyses.get(analysis.name, {})).model_dump(mode="json")
-    if Need.PARTS not in analysis.needs:
-        views = tuple(view.model_copy(update={"parts": ()}) for view in views)
+    config = configured(analysis, request).model_dump(mode="json")
+    unread = [name for name, need in (("parts", Need.PARTS), ("texts", Need.TEXTS)) if need not in analysis.needs]
+    views = tuple(view.model_copy(update=dict.fromkeys(unread, ())) for view in views)
     made_of = {
         "analysis": analysis.name,
         "version": analysis.version,
         "config": config,
         "seed": request.seed,
-        "views": [(view.name, view.fingerprint, view.copies, view.parts) for view in views],
+        "views": [(view.name, view.fingerprint, view.copies, view.parts, view.texts) for view in views],
     }
     return AnalyseParams(
         analysis=analysis.name,

@@ -1,4 +1,4 @@
-"""What the analyses of an audit share, and which steps make it: the search for copies, and parts of pictures."""
+"""What the analyses of an audit share, and which steps make it: the search for copies, parts of pictures, texts."""
 
 from __future__ import annotations
 
@@ -10,15 +10,22 @@ import pyarrow as pa
 
 from audit.analyses.base import Analysis, Need
 from audit.duplicates.find import SEARCH_VERSION
+from audit.extractors import embeds_text
 from audit.fingerprint import fingerprint
 from audit.parts.sample import choose
 from storage.artefacts import Artefacts
 from storage.records import StepDraft
 from storage.sources.shards import usable
-from workers.steps.params import PARTS_VERSION, CopiesParams, PartsParams, ViewRef
+from workers.steps.params import PARTS_VERSION, CopiesParams, PartsParams, TextsParams, ViewRef
 
 CHUNK = 256
 """Pictures of one step; so much of the work is lost when a worker is killed."""
+
+TEXTS = 1024
+"""Texts of one step."""
+
+TEXTS_VERSION = 1
+"""Goes up whenever the same texts and extractor can give other vectors."""
 
 
 def copies_name(view: ViewRef) -> str:
@@ -72,17 +79,46 @@ def plan_parts(
         yield StepDraft(name=f"parts-{place}-{number:06d}", params=params.model_dump(mode="json"))
 
 
+def plan_texts(
+    artefacts: Artefacts, place: int, view: ViewRef, made_with: dict[str, Any], asked: Iterable[tuple[Analysis, Any]]
+) -> Iterator[StepDraft]:
+    """Steps of some texts each; none if no analysis wants any, or the extractor embeds pictures only.
+
+    Parameters
+    ----------
+    asked : analyses with their configurations
+    """
+    readers = [(one, config) for one, config in asked if one.texts is not None]
+    if not readers or not embeds_text(made_with["extractor"]):
+        return
+    images = usable(artefacts.open("embedding_set", view.embedding_set).table("images.parquet", ["status", "label"]))
+    labels = sorted(set(images.column("label").drop_null().to_pylist()))
+    texts = sorted({text for one, config in readers if one.texts for text in one.texts(labels, config)})
+    extractor = {name: made_with[name] for name in ("extractor", "extractor_fingerprint")}
+    for number, start in enumerate(range(0, len(texts), TEXTS)):
+        chunk = tuple(texts[start : start + TEXTS])
+        made_of = {"version": TEXTS_VERSION, "texts": chunk, "extractor": made_with["extractor_fingerprint"]}
+        params = TextsParams(**extractor, texts=chunk, fingerprint=fingerprint("texts", made_of))
+        yield StepDraft(name=f"texts-{place}-{number:06d}", params=params.model_dump(mode="json"))
+
+
 def prepared(views: Iterable[ViewRef], done: dict[str, str]) -> tuple[ViewRef, ...]:
     """Views with what was prepared for them.
 
     Parameters
     ----------
     done : dict
-        The artefact of every finished step of the stage, by the step's name. Where a step of the parts of a dataset
-        failed, it has none of them.
+        The artefact of every finished step of the stage, by the step's name. Where a step of the parts (or texts) of
+        a dataset failed, it has none of them.
     """
     return tuple(
-        view.model_copy(update={"copies": done.get(f"copies-{place}", ""), "parts": _complete(done, f"parts-{place}-")})
+        view.model_copy(
+            update={
+                "copies": done.get(f"copies-{place}", ""),
+                "parts": _complete(done, f"parts-{place}-"),
+                "texts": _complete(done, f"texts-{place}-"),
+            }
+        )
         for place, view in enumerate(views)
     )
 

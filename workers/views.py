@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from audit.dna import Dna
 from audit.duplicates.kept import pairs_from_tables
 from audit.model import IMAGES_SCHEMA, OK, DatasetView, Embeddings, Neighbours, Neurons
 from storage.artefacts import Artefact, Artefacts
-from storage.parquet import map_table
+from storage.parquet import map_table, vectors_numpy
 from workers.steps.params import ViewRef
 from workers.steps.parts import load as load_parts
 from workers.steps.tops import from_table
@@ -26,6 +26,9 @@ EVERYTHING = frozenset(Need)
 
 PAIRS, NODES = "pairs.parquet", "nodes.parquet"
 """Files of an artefact of kind ``copies``."""
+
+TEXTS = "texts.parquet"
+"""The file of an artefact of kind ``texts``."""
 
 
 def load_view(artefact: Artefact, name: str, needs: Collection[Need] = EVERYTHING) -> DatasetView:
@@ -83,7 +86,13 @@ def with_prepared(view: DatasetView, ref: ViewRef, artefacts: Artefacts) -> Data
         found = artefacts.open("copies", ref.copies)
         copies = pairs_from_tables(found.table(PAIRS), found.table(NODES), view.images)
     parts = load_parts([artefacts.open("parts", name) for name in ref.parts])
-    return replace(view, copies=copies, parts=parts)
+    tables = [artefacts.open("texts", name).table(TEXTS) for name in ref.texts]
+    texts = {text: vector for table in tables for text, vector in _texts(table)} if tables else None
+    return replace(view, copies=copies, parts=parts, texts=texts)
+
+
+def _texts(table: pa.Table) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+    return zip(table.column("text").to_pylist(), vectors_numpy(table.column("embedding")), strict=True)
 
 
 def load_neighbours(artefact: Artefact) -> Neighbours:

@@ -87,6 +87,8 @@ class Analysis:
         Place in the report, small first.
     tables : tuple of str
         Names of every table it can write.
+    texts : (labels, config) -> texts, optional
+        What an analysis with ``Need.TEXTS`` wants embedded, given the labels of the dataset.
     """
 
     name: str
@@ -102,6 +104,7 @@ class Analysis:
     source: str
     order: int
     tables: tuple[str, ...] = ()
+    texts: Callable[[Sequence[str], Any], Sequence[str]] | None = None
 
 
 _REGISTRY: dict[str, Analysis] = {}

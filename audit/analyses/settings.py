@@ -20,6 +20,7 @@ from audit.settings.config import SettingsConfig
 from audit.settings.galleries import galleries, rarity, said
 from audit.settings.gaps import Gap, find_gaps
 from audit.settings.predictions import column_of, correctness, noises
+from audit.settings.prompts import prompts
 from audit.settings.results import About, Contexts, GapRow, SettingsResult, TopRow
 from audit.settings.selection import Picked, labelled
 from audit.settings.surroundings import surroundings
@@ -183,5 +184,6 @@ ANALYSIS = register(
         source="Kattakinda and Feizi, FOCUS, ICML 2022; Westfall and Young 1993 for the maximum statistic",
         order=60,
         tables=("settings", "splits", "contexts", "gaps"),
+        texts=prompts,
     )
 )

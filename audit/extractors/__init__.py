@@ -5,6 +5,7 @@ from audit.extractors.base import Extractor, ExtractorInfo, ExtractorSpec, Featu
 from audit.extractors.registry import (
     Scheme,
     describe_extractors,
+    embeds_text,
     forget_ranges,
     keep_ranges,
     load_extractor,
@@ -23,6 +24,7 @@ __all__ = [
     "TextEncoder",
     "calibrate",
     "describe_extractors",
+    "embeds_text",
     "forget_ranges",
     "keep_ranges",
     "load_extractor",

@@ -7,7 +7,7 @@ A name is ``scheme`` or ``scheme:rest``. Other distributions add schemes through
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit.errors import ExtractorError, UnknownExtractorError
 from audit.extractors import _chosen
-from audit.extractors._names import OPTIONS, split_options
+from audit.extractors._names import OPTIONS, PRE, split_options
 from audit.extractors.base import Extractor, ExtractorInfo, ExtractorSpec
 
 if TYPE_CHECKING:
@@ -39,12 +39,15 @@ class Scheme:
         The same specification, as cheaply as possible.
     is_file : bool
         The rest of the name is the path of a whole model, which says itself what it computes.
+    embeds_text : (rest of the name) -> bool
+        Whether the extractor is a :class:`audit.extractors.base.TextEncoder` too, without loading it.
     """
 
     info: ExtractorInfo
     load: Callable[[str], Extractor]
     resolve: Callable[[str], ExtractorSpec]
     is_file: bool = False
+    embeds_text: Callable[[str], bool] = lambda _: False
 
     @property
     def name(self) -> str:
@@ -122,6 +125,12 @@ def model_file(name: str) -> Path | None:
     """
     scheme, rest = _parse(name)
     return Path(split_options(name, rest, OPTIONS)[0]).expanduser() if scheme.is_file else None
+
+
+def embeds_text(name: str) -> bool:
+    """Whether texts have a place in the space of an extractor's embedding."""
+    scheme, rest = _parse(name)
+    return scheme.embeds_text(rest)
 
 
 def describe_extractors() -> tuple[ExtractorInfo, ...]:
@@ -212,7 +221,7 @@ def _networks() -> list[Scheme]:
         needs="the file, a .yaml beside it that describes input and outputs, and the extra 'onnx'",
     )
     return [
-        _lazy("audit.extractors.openclip", openclip),
+        replace(_lazy("audit.extractors.openclip", openclip), embeds_text=lambda rest: f"#{PRE}" not in rest),
         _lazy("audit.extractors.timm", timm),
         _lazy("audit.extractors.program", program, is_file=True),
         _lazy("audit.extractors.onnx", graph, is_file=True),

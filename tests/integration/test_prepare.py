@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
 from audit.analyses import base
 from audit.analyses.base import Analysis, Computed, Config, Need, Result
 from audit.duplicates.find import NearConfig, find_within
-from audit.extractors import load_extractor
+from audit.extractors import ExtractorInfo, Features, Scheme, load_extractor, registry
 from audit.model import DatasetView
 from audit.report import Section
 from storage import queries
@@ -37,6 +38,7 @@ class Seen(Result):
     boxes: tuple[tuple[float, ...], ...]
     first_vector: tuple[float, ...]
     layer: str
+    texts: dict[str, tuple[float, ...]] | None
 
 
 def compute(views: Sequence[DatasetView], config: Config, rng: np.random.Generator) -> Computed:
@@ -56,6 +58,7 @@ def compute(views: Sequence[DatasetView], config: Config, rng: np.random.Generat
             boxes=() if parts is None else tuple(map(tuple, parts.boxes.tolist())),
             first_vector=() if parts is None else tuple(parts.whole.vectors[0].tolist()),
             layer="" if parts is None else parts.map_layer,
+            texts=None if view.texts is None else {text: tuple(v.tolist()) for text, v in view.texts.items()},
         )
     )
 
@@ -70,14 +73,30 @@ LOOKING = Analysis(
     title="Looking",
     question="?",
     datasets=1,
-    needs=frozenset({Need.PARTS, Need.NEIGHBOURS}),
+    needs=frozenset({Need.PARTS, Need.NEIGHBOURS, Need.TEXTS}),
     config=Config,
     result=Seen,
     compute=compute,
     section=section,
     source="none",
     order=1,
+    texts=lambda labels, config: [f"a {label}" for label in labels],
 )
+
+
+class Worded:
+    """The classical extractor, which also finds a place for texts: along the axis of their length."""
+
+    def __init__(self) -> None:
+        self._base = load_extractor("classical")
+        self.spec = self._base.spec.model_copy(update={"name": "worded"})
+        self.ranges = self._base.ranges
+
+    def features(self, batch: npt.NDArray[np.uint8]) -> Features:
+        return self._base.features(batch)
+
+    def embed_text(self, prompts: Sequence[str]) -> npt.NDArray[np.float32]:
+        return 3 * np.eye(self.spec.dimension, dtype=np.float32)[[len(prompt) for prompt in prompts]]
 
 
 @pytest.fixture
@@ -108,9 +127,9 @@ def manifest(tmp_path: Path) -> Path:
     return path
 
 
-def audited(service: Service, manifest: Path) -> tuple[str, Seen]:
+def audited(service: Service, manifest: Path, extractor: str = "bundled") -> tuple[str, Seen]:
     dataset = service.submit_dataset(SourceSpec(uri=str(manifest)))
-    audit = service.wait(service.submit_audit([dataset.id], AuditRequest(extractor="bundled")).id)
+    audit = service.wait(service.submit_audit([dataset.id], AuditRequest(extractor=extractor)).id)
     assert (audit.status, audit.n_failed, audit.error) == (Status.DONE, 0, "")
     return audit.id, Seen.model_validate(service.results(audit.id)["looking"])
 
@@ -149,3 +168,22 @@ def test_parts_are_left_out_when_none_are_wanted(tmp_path: Path, service: Servic
     _, seen = audited(service, manifest)
     assert seen.rows == ()
     assert seen.n_copies >= 0
+
+
+def test_texts_are_embedded_where_the_extractor_embeds_texts(
+    service: Service, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = ExtractorInfo(name="worded", summary="", needs="nothing")
+    extractor = Worded()
+    worded = Scheme(info, lambda _: extractor, lambda _: extractor.spec, embeds_text=lambda _: True)
+    monkeypatch.setattr(registry, "_schemes", lambda: {"worded": worded})
+    head, *rows = manifest.read_text().splitlines()
+    labelled = [f"{row},{('sea', 'shore')[i % 2]}" for i, row in enumerate(rows)]
+    manifest.write_text("\n".join([f"{head},label", *labelled]))
+    _, seen = audited(service, manifest, "worded")
+    assert seen.texts is not None
+    assert {text: vector.index(1) for text, vector in seen.texts.items()} == {"a sea": 5, "a shore": 7}
+
+
+def test_no_texts_are_embedded_by_an_extractor_of_pictures_alone(service: Service, manifest: Path) -> None:
+    assert audited(service, manifest)[1].texts is None

@@ -79,14 +79,25 @@ class PartsParams(_Params):
     fingerprint: str
 
 
-class PrepareParams(RootModel[Annotated[CopiesParams | PartsParams, Field(discriminator="kind")]]):
+class TextsParams(_Params):
+    """Embed the texts that an analysis compares pictures with."""
+
+    kind: Literal["texts"] = "texts"
+    extractor: str
+    extractor_fingerprint: str
+    texts: tuple[str, ...]
+    fingerprint: str
+
+
+class PrepareParams(RootModel[Annotated[CopiesParams | PartsParams | TextsParams, Field(discriminator="kind")]]):
     """What analyses share, made before any of them runs."""
 
 
 class ViewRef(_Params):
     """One dataset under its name in the report: an embedding-set artefact, and what names its content.
 
-    ``copies`` and ``parts`` are artefacts of the stage ``prepare``; empty where that failed or nobody needs them.
+    ``copies``, ``parts`` and ``texts`` are artefacts of the stage ``prepare``; empty where that failed or nobody needs
+    them.
     """
 
     name: str
@@ -96,6 +107,7 @@ class ViewRef(_Params):
     fingerprint: str
     copies: str = ""
     parts: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
 
 
 class AnalyseParams(_Params):

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+
 from audit.analyses.base import Need
 from audit.duplicates.find import NearConfig, find_within
 from audit.duplicates.kept import pairs_to_tables
-from storage.parquet import write_table
+from audit.errors import ConfigError
+from audit.extractors import TextEncoder
+from storage.parquet import vectors_array, write_table
 from storage.records import Outcome
 from workers.context import StepContext
 from workers.steps import parts
-from workers.steps.params import CopiesParams, PrepareParams
-from workers.views import NODES, PAIRS, load_view
+from workers.steps.measuring import unit_vectors
+from workers.steps.params import CopiesParams, PrepareParams, TextsParams
+from workers.views import NODES, PAIRS, TEXTS, load_view
 
 
 def run(context: StepContext) -> Outcome:
@@ -25,11 +30,14 @@ def run(context: StepContext) -> Outcome:
     with artefacts.workspace() as folder:
         if isinstance(params, CopiesParams):
             _search(context, params, folder)
+        elif isinstance(params, TextsParams):
+            _embed_texts(context, params, folder)
         else:
             parts.embed(context, params, folder)
         context.check()
         files = {path.name: path for path in sorted(folder.iterdir())}
-        artefacts.commit(params.kind, params.fingerprint, files, {"embedding_set": params.embedding_set})
+        made_of = params.model_dump(mode="json", include={"embedding_set", "extractor_fingerprint"})
+        artefacts.commit(params.kind, params.fingerprint, files, made_of)
     return outcome
 
 
@@ -40,3 +48,13 @@ def _search(context: StepContext, params: CopiesParams, folder: Path) -> None:
         pairs, nodes = pairs_to_tables(find_within(view, NearConfig()))
     write_table(pairs, folder / PAIRS)
     write_table(nodes, folder / NODES)
+
+
+def _embed_texts(context: StepContext, params: TextsParams, folder: Path) -> None:
+    """Embed texts to unit length; one without direction is left out."""
+    extractor = context.runtime.extractor_of(params.extractor, params.extractor_fingerprint)
+    if not isinstance(extractor, TextEncoder):
+        raise ConfigError(f"{params.extractor} embeds no texts, though its family says so")
+    vectors, usable = unit_vectors(extractor.embed_text(params.texts))
+    texts = [text for text, is_usable in zip(params.texts, usable, strict=True) if is_usable]
+    write_table(pa.table({"text": texts, "embedding": vectors_array(vectors[usable])}), folder / TEXTS)
