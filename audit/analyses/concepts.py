@@ -7,6 +7,7 @@ Concept Activation Vectors", ICML 2018; mathematics in :mod:`audit.concepts`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -130,9 +131,10 @@ class ConceptsResult(Result):
 
 
 class _Lists:
-    """The two tables while they grow."""
+    """The two tables of a view while they grow."""
 
-    def __init__(self) -> None:
+    def __init__(self, view: DatasetView) -> None:
+        self.view = view
         self.concepts: list[dict[str, Any]] = []
         self.images: list[dict[str, Any]] = []
 
@@ -143,13 +145,24 @@ class _Lists:
         }
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """The pictures among which it is counted who shows a concept, and how many counts there are in all."""
+
+    labels: list[str | None]
+    bursts: Ints
+    n_concepts: int
+
+    @property
+    def n_looked_at(self) -> int:
+        return self.n_concepts * max(len({label for label in self.labels if label is not None}), 1)
+
+
 def compute(views: Sequence[DatasetView], config: ConceptsConfig, rng: np.random.Generator) -> Computed:
     """Find concepts in the sampled maps, learn those of the user, and say who shows them."""
     view = arrange(views[0])
-    own, lists = bursts(view), _Lists()
-    for name, given in sorted(config.examples.items()):
-        _rows_of(view, name, given)
-    learned, refused = _examples(view, own, config, rng, lists)
+    own, lists = bursts(view), _Lists(view)
+    learned, refused = _examples(lists, own, config, rng)
     parts = view.parts
     if parts is None or len(parts.rows) < spatial.MIN_PICTURES:
         n = 0 if parts is None else len(parts.rows)
@@ -160,7 +173,7 @@ def compute(views: Sequence[DatasetView], config: ConceptsConfig, rng: np.random
         n=len(parts.rows),
         tried=tuple((t.n_factors, t.n_stable, t.explained) for t in found.tried),
         explained=found.explained,
-        concepts=(*_factors(view, own, found, parts, config, lists), *learned),
+        concepts=(*_factors(lists, own, found, parts, config), *learned),
         refused=refused,
     )
     return Computed(result, lists.tables())
@@ -194,38 +207,39 @@ def section(result: ConceptsResult) -> Section:
 
 
 def _factors(
-    view: DatasetView, own: Ints, found: spatial.Concepts, parts: Parts, config: ConceptsConfig, lists: _Lists
+    lists: _Lists, own: Ints, found: spatial.Concepts, parts: Parts, config: ConceptsConfig
 ) -> tuple[Concept, ...]:
-    labels = [view.column("label")[row] for row in found.rows]
     shown, strengths, boxed = found.shown, found.strengths, spatial.inside_boxes(found, parts)
-    n_looked_at = shown.shape[1] * max(len({label for label in labels if label is not None}), 1)
+    every = lists.view.column("label")
+    asked = _Asked([every[row] for row in found.rows], own[found.rows], shown.shape[1])
     concepts = []
     for j in range(shown.shape[1]):
-        name = spatial.concept_name(j)
         about = {
+            "name": spatial.concept_name(j),
+            "kind": "factor",
             "stability": float(found.stability[j]),
             "repeated": float(found.repeated[j]),
             "in_boxes": None if np.isnan(boxed[j]) else float(boxed[j]),
         }
         order = np.lexsort((found.rows, -strengths[:, j]))
         listed = order[shown[order, j]]
-        _list(lists, view, (name, "factor"), found.rows[listed], strengths[listed, j])
+        _list(lists, about, found.rows[listed], strengths[listed, j])
         top = float(np.quantile(found.weights[:, :, j].max(axis=1), 0.99))
-        chosen = one_a_burst(order, own[found.rows], config.shown)
-        pictures = tuple(_warm(view, int(found.rows[i]), spatial.heat(found.weights[i, :, j], top)) for i in chosen)
-        about |= _who(lists, (name, "factor"), shown[:, j], labels, own[found.rows], n_looked_at, about)
-        concepts.append(Concept(name=name, kind="factor", pictures=pictures, **about))
+        chosen = one_a_burst(order, asked.bursts, config.shown)
+        grids = [spatial.heat(found.weights[i, :, j], top) for i in chosen]
+        pictures = tuple(_warm(lists.view, int(found.rows[i]), grid) for i, grid in zip(chosen, grids, strict=True))
+        concepts.append(Concept(**about, **_who(lists, about, shown[:, j], asked), pictures=pictures))
     return tuple(concepts)
 
 
 def _examples(
-    view: DatasetView, own: Ints, config: ConceptsConfig, rng: np.random.Generator, lists: _Lists
+    lists: _Lists, own: Ints, config: ConceptsConfig, rng: np.random.Generator
 ) -> tuple[tuple[Concept, ...], tuple[str, ...]]:
     """The concepts of the user that could be learned, and why the others could not."""
+    view, labels = lists.view, lists.view.column("label")
     learned, refused = [], []
-    labels = view.column("label")
-    for name, given in sorted(config.examples.items()):
-        rows = _rows_of(view, name, given)
+    named = {name: _rows_of(view, name, given) for name, given in sorted(config.examples.items())}
+    for name, rows in named.items():
         try:
             found = examples.learn_concept(view.vectors, rows, own, rng)
         except ValueError as error:
@@ -233,17 +247,13 @@ def _examples(
             continue
         others = np.setdiff1d(np.arange(len(view)), rows)
         order = others[np.lexsort((others, -found.strengths[others]))]
-        about: dict[str, Any] = {"accuracy": found.accuracy, "p": found.p}
+        about: dict[str, Any] = {"name": name, "kind": "example", "accuracy": found.accuracy, "p": found.p}
         listed = order[found.strengths[order] >= found.threshold]
-        _list(lists, view, (name, "example"), listed, found.strengths[listed])
-        shows = found.strengths[others] >= found.threshold
-        n_looked_at = len(config.examples) * max(len(set(labels) - {None}), 1)
-        about |= _who(lists, (name, "example"), shows, [labels[i] for i in others], own[others], n_looked_at, about)
-        about["null_high"] = float(np.quantile(found.null, 0.95))
-        pictures = tuple(
-            picture(view, int(i)) for i in order[one_a_burst(np.arange(len(order)), own[order], config.shown)]
-        )
-        learned.append(Concept(name=name, kind="example", pictures=pictures, **about))
+        _list(lists, about, listed, found.strengths[listed])
+        asked = _Asked([labels[i] for i in others], own[others], len(named))
+        about |= _who(lists, about, found.strengths[others] >= found.threshold, asked)
+        pictures = tuple(picture(view, int(i)) for i in one_a_burst(order, own, config.shown))
+        learned.append(Concept(**about, null_high=float(np.quantile(found.null, 0.95)), pictures=pictures))
     return tuple(learned), tuple(refused)
 
 
@@ -266,21 +276,14 @@ def _rows_of(view: DatasetView, name: str, given: Sequence[str]) -> Ints:
     return np.unique(np.array([place[one] for one in given], dtype=np.int64))
 
 
-def _who(
-    lists: _Lists,
-    concept: tuple[str, str],
-    shows: Bools,
-    labels: Sequence[str | None],
-    own: Ints,
-    n_looked_at: int,
-    about: Mapping[str, Any],
-) -> dict[str, Any]:
+def _who(lists: _Lists, about: Mapping[str, Any], shows: Bools, asked: _Asked) -> dict[str, Any]:
     """Who shows a concept: rows of the table, and the class that shows it most."""
-    everywhere = prevalence.share(shows, own)
-    tie = prevalence.strongest_tie(shows, labels, own, n_looked_at=n_looked_at)
-    for name, part in ((None, everywhere), *prevalence.by_class(shows, labels, own).items()):
-        row = {"concept": concept[0], "kind": concept[1], "class": name, "n": part.n, "share": part.value}
-        lists.concepts.append(row | {"low": part.low, "high": part.high} | dict(about))
+    everywhere = prevalence.share(shows, asked.bursts)
+    tie = prevalence.strongest_tie(shows, asked.labels, asked.bursts, n_looked_at=asked.n_looked_at)
+    named = {"concept": about["name"], **{key: value for key, value in about.items() if key != "name"}}
+    for name, part in ((None, everywhere), *prevalence.by_class(shows, asked.labels, asked.bursts).items()):
+        counts = {"class": name, "n": part.n, "share": part.value, "low": part.low, "high": part.high}
+        lists.concepts.append(named | counts)
     tied = tie and Tied(
         name=tie.name, own=_part(tie.own), rest=_part(tie.rest), low=tie.low, high=tie.high, level=tie.level
     )
@@ -291,12 +294,11 @@ def _part(share: prevalence.Share) -> SharePart:
     return SharePart(value=share.value, low=share.low, high=share.high, n=share.n)
 
 
-def _list(lists: _Lists, view: DatasetView, concept: tuple[str, str], rows: Ints, strengths: Floats) -> None:
-    images = view.images.select(["image_id", "path", "label"]).take(pa.array(rows)).to_pylist()
+def _list(lists: _Lists, about: Mapping[str, Any], rows: Ints, strengths: Floats) -> None:
+    images = lists.view.images.select(["image_id", "path", "label"]).take(pa.array(rows)).to_pylist()
     for rank, (image, strength) in enumerate(zip(images, strengths, strict=True), start=1):
-        lists.images.append(
-            {"concept": concept[0], "kind": concept[1], **image, "strength": float(strength), "rank": rank}
-        )
+        named = {"concept": about["name"], "kind": about["kind"], **image}
+        lists.images.append(named | {"strength": float(strength), "rank": rank})
 
 
 def _warm(view: DatasetView, row: int, grid: tuple[tuple[int, ...], ...]) -> Picture:

@@ -59,6 +59,15 @@ class Shown:
     null: Float64
 
 
+@dataclass(frozen=True)
+class _Pool:
+    """What every probe of one dataset shares; the factor is that of the covariance."""
+
+    vectors: Float32
+    bursts: Int64
+    factor: Factor
+
+
 def learn_concept(vectors: Float32, examples: Int64, bursts: Int64, rng: np.random.Generator) -> Shown:
     """Find the direction of examples against pictures that are none, and test it against random counterparts.
 
@@ -88,12 +97,11 @@ def learn_concept(vectors: Float32, examples: Int64, bursts: Int64, rng: np.rand
         )
     others = np.sort(rng.permutation(rest)[:MAX_OTHERS])
     with threadpool_limits(limits=1):
-        factor = _factor(vectors[others].astype(np.float64))
-        accuracy, held_out = _held_out(vectors, examples, others, bursts, factor, rng)
-        n = len(examples)
-        null = np.array([_counterpart(vectors, n, others, bursts, factor, rng) for _ in range(N_COUNTERPARTS)])
+        pool = _Pool(vectors, bursts, _factor(vectors[others].astype(np.float64)))
+        accuracy, held_out = _held_out(pool, examples, others, rng)
+        null = np.array([_counterpart(pool, len(examples), others, rng) for _ in range(N_COUNTERPARTS)])
         middle = vectors[others].mean(axis=0, dtype=np.float64)
-        direction = cho_solve(factor, vectors[examples].mean(axis=0, dtype=np.float64) - middle)
+        direction = cho_solve(pool.factor, vectors[examples].mean(axis=0, dtype=np.float64) - middle)
         spread = max(float(np.std(vectors[others] @ direction)), 1e-12)
         strengths = (vectors @ direction - middle @ direction) / spread
     return Shown(direction / spread, strengths, float(np.median(held_out)), accuracy, p_value(accuracy, null), null)
@@ -108,27 +116,23 @@ def _factor(others: Float64) -> Factor:
     return found
 
 
-def _counterpart(
-    vectors: Float32, n: int, others: Int64, bursts: Int64, factor: Factor, rng: np.random.Generator
-) -> float:
+def _counterpart(pool: _Pool, n: int, others: Int64, rng: np.random.Generator) -> float:
     """Accuracy of a concept whose examples are pictures drawn from the others."""
     drawn = rng.permutation(others)[:n]
-    return _held_out(vectors, drawn, np.setdiff1d(others, drawn), bursts, factor, rng)[0]
+    return _held_out(pool, drawn, np.setdiff1d(others, drawn), rng)[0]
 
 
-def _held_out(
-    vectors: Float32, examples: Int64, others: Int64, bursts: Int64, factor: Factor, rng: np.random.Generator
-) -> tuple[float, Float64]:
+def _held_out(pool: _Pool, examples: Int64, others: Int64, rng: np.random.Generator) -> tuple[float, Float64]:
     """AUC out of fold, and the strengths of the examples in their held-out folds."""
     rows = np.concatenate([examples, others])
     is_example = np.arange(len(rows)) < len(examples)
-    folds = deal_folds(bursts[rows], is_example.astype(np.int64), N_FOLDS, rng)
-    x = vectors[rows].astype(np.float64)
+    folds = deal_folds(pool.bursts[rows], is_example.astype(np.int64), N_FOLDS, rng)
+    x = pool.vectors[rows].astype(np.float64)
     strengths = np.zeros(len(rows))
     for fold in range(N_FOLDS):
         learned, judged = folds != fold, folds == fold
         plus, minus = (x[learned & chosen].mean(axis=0) for chosen in (is_example, ~is_example))
-        weights = cho_solve(factor, plus - minus)
+        weights = cho_solve(pool.factor, plus - minus)
         spread = max(float(np.std(x[learned & ~is_example] @ weights)), 1e-12)
         strengths[judged] = (x[judged] - minus) @ weights / spread
     return auc(strengths, is_example), strengths[is_example]

@@ -78,8 +78,9 @@ def sparse_probes(values: Float32, attributes: Bool, bursts: Int64, rng: np.rand
                 said = _said(values[:, neurons], attributes[:, a], learned, judged)
                 right[judged, a] = said == attributes[judged, a, None]
         every = choose(values, attributes)
+    n_same = (first == every[:, 0]).sum(axis=0)
     return [
-        _known(right[:, a], attributes[:, a], bursts, every[a], int((first[:, a] == every[a, 0]).sum()), rng)
+        Known(*balanced_accuracy(right[:, a], attributes[:, a], bursts, rng), every[a], int(n_same[a]))
         for a in range(attributes.shape[1])
     ]
 
@@ -143,14 +144,26 @@ def _said(x: Float32, attribute: Bool, learned: Bool, judged: Bool) -> Bool:
     return np.stack([_apply(x[judged][:, :k], fit) > 0 for k, fit in zip(KS, fits, strict=True)], axis=1)
 
 
-def _known(right: Bool, attribute: Bool, bursts: Int64, neurons: Int64, n_same: int, rng: np.random.Generator) -> Known:
-    """Balanced accuracies and their intervals by drawing whole bursts."""
+def balanced_accuracy(
+    right: Bool, attribute: Bool, bursts: Int64, rng: np.random.Generator
+) -> tuple[Float64, Float64, Float64]:
+    """Mean of the accuracies on both sides, and its 95 % interval by drawing whole bursts.
+
+    Parameters
+    ----------
+    right : bool (n, s)
+    attribute : bool (n,)
+
+    Returns
+    -------
+    accuracy, low, high : float64 (s,)
+    """
     sides = np.stack([attribute, ~attribute], axis=1).astype(np.float64)
     columns = np.concatenate([sides, *(right * side[:, None] for side in sides.T)], axis=1)
     drawn = np.concatenate([columns.mean(axis=0)[None], resampled_means(columns, bursts, rng, N_RESAMPLES)])
     true, false = np.maximum(drawn[:, 0], 1e-12), np.maximum(drawn[:, 1], 1e-12)
-    s = len(KS)
+    s = right.shape[1]
     balanced = (drawn[:, 2 : 2 + s] / true[:, None] + drawn[:, 2 + s :] / false[:, None]) / 2
     low, high = np.quantile(balanced[1:], [0.025, 0.975], axis=0)
     value = balanced[0]
-    return Known(value, np.minimum(low, value), np.maximum(high, value), neurons, n_same)
+    return value, np.minimum(low, value), np.maximum(high, value)

@@ -79,9 +79,10 @@ def test_copies_of_an_image_are_in_one_fold():
 
 
 def test_balanced_accuracy_by_hand():
-    right = np.repeat(np.array([True, False, True, True])[:, None], len(sparse.KS), axis=1)
-    known = sparse._known(right, np.array([True, True, False, False]), np.arange(4), np.arange(16), 5, RNG(0))
-    assert known.accuracy.tolist() == [0.75] * len(sparse.KS)
+    right, attribute = np.array([[True], [False], [True], [True]]), np.array([True, True, False, False])
+    accuracy, low, high = sparse.balanced_accuracy(right, attribute, np.arange(4), RNG(0))
+    assert accuracy.tolist() == [0.75]
+    assert low[0] <= 0.75 <= high[0]
 
 
 def test_the_neuron_is_named_by_its_layer_and_number():
