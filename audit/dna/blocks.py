@@ -104,8 +104,8 @@ def seen_block(result: DnaResult) -> ImagesBlock | None:
         title="What these neurons see",
         groups=tuple(groups),
         captions=tuple(captions),
-        note="The pictures that each of the most different neurons answers to most; below each, how strongly, in parts "
-        "of the neuron's range.",
+        note="The pictures that each of the most different neurons answers to most, on the whole picture; below each, "
+        "how strongly, in parts of the neuron's range. Where they are of clearly different kinds, each kind is shown.",
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from audit.dna.facets import facets
 from audit.dna.state import Dna
 from audit.maths.histograms import Doubles
 from audit.model import DatasetView, Neurons
@@ -24,6 +25,9 @@ UNUSUAL = 0.99
 """A picture is unusual for the reference when it surprises more than this share of the reference's own."""
 MOST_WITNESSES = 2000
 """Images of the reference that the others are compared with, evenly spaced in the order of their ids."""
+
+N_ANSWERING = 24
+"""Pictures that a neuron answers to most, among which kinds are looked for."""
 
 UNLIKE_SCHEMA = pa.schema(
     [
@@ -172,24 +176,47 @@ def _table(view: DatasetView, score: Doubles, below: Doubles, neurons: list[str]
 
 def _first_of_each(view: DatasetView, score: Doubles, k: int) -> list[int]:
     """The k rows of the highest score, one for each content; equal scores in the order of their ids."""
+    if not len(score):
+        return []
     ids, content = view.column("image_id"), view.column("content_hash")
+    enough = min(len(score), max(64, 8 * k))
+    cut = np.partition(score, len(score) - enough)[len(score) - enough]
     kept: dict[str, int] = {}
-    order = np.argsort(-score, kind="stable")[: max(64, 8 * k)]
-    for row in sorted(order.tolist(), key=lambda row: (-score[row], ids[row])):
+    for row in sorted(np.flatnonzero(score >= cut).tolist(), key=lambda row: (-score[row], ids[row])):
         kept.setdefault(content[row] or ids[row], row)
     return list(kept.values())[:k]
 
 
 def seen_most(view: DatasetView, neuron: int, k: int) -> tuple[Picture, ...]:
-    """The pictures that a neuron answers to most, the strongest first; none without neurons by image."""
-    if view.tops is not None:
-        rows = [int(row) for row in view.tops.rows[neuron] if row >= 0][:k]
-        values = view.tops.values[neuron]
-        return tuple(picture(view, row, f"{values[i]:.2f}") for i, row in enumerate(rows))
-    if view.neurons is None:
+    """The pictures that a neuron answers to most, the strongest first; none without neurons by image.
+
+    Where they are of clearly different kinds (:func:`audit.dna.facets.facets`), each kind is shown in turn.
+    """
+    if view.tops is None and view.neurons is None:
         return ()
-    values = np.nan_to_num(np.asarray(view.neurons.values[:, neuron], np.float64), nan=-np.inf)
-    return tuple(picture(view, row, f"{values[row]:.2f}") for row in _first_of_each(view, values, k))
+    rows, answers = _answering(view, neuron)
+    groups = [list(range(len(rows)))]
+    if view.embeddings is not None and rows:
+        groups = facets(np.asarray(view.vectors[rows], np.float64))
+    each = max(1, k // len(groups))
+    many = len(groups) > 1
+    return tuple(
+        picture(view, rows[i], f"{answers[i]:.2f}" + (f", kind {number}" if many else ""))
+        for number, group in enumerate(groups, start=1)
+        for i in group[:each]
+    )[:k]
+
+
+def _answering(view: DatasetView, neuron: int) -> tuple[list[int], list[float]]:
+    """Rows of the pictures that a neuron answers to most, and how strongly, in parts of its range."""
+    if view.neurons is not None:
+        values = np.nan_to_num(np.asarray(view.neurons.values[:, neuron], np.float64), nan=-np.inf)
+        rows = [row for row in _first_of_each(view, values, N_ANSWERING) if np.isfinite(values[row])]
+        return rows, values[rows].tolist()
+    if view.tops is None:
+        return [], []
+    kept = view.tops.rows[neuron] >= 0
+    return view.tops.rows[neuron][kept].tolist(), view.tops.values[neuron][kept].tolist()
 
 
 def neuron_names(dna: Dna) -> list[str]:

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
+from sklearn.metrics import silhouette_score
 
 from audit.analyses.base import analysis
 from audit.dna import DnaCounter
 from audit.dna.classes import within_classes
+from audit.dna.facets import facets, silhouette
 from audit.dna.pictures import least_alike, seen_most, surprise
 from audit.maths.image_distances import group_distance, wasserstein_groups
 from audit.model import DatasetView, Neurons, Tops
@@ -98,17 +100,26 @@ def test_every_picture_of_the_candidate_is_listed_the_strangest_first() -> None:
     assert table.column("rank").to_pylist() == list(range(1, 91))
 
 
+def test_the_order_of_the_rows_changes_nothing_that_a_neuron_sees_even_among_equal_answers() -> None:
+    one = dataclasses.replace(view("a", 1), embeddings=None)
+    equal = dataclasses.replace(one.neurons, values=np.full_like(one.neurons.values, 0.5))
+    one = dataclasses.replace(one, neurons=equal)
+    order = np.random.default_rng(0).permutation(90)
+    mixed = dataclasses.replace(one, images=one.images.take(order))
+    assert seen_most(one, 3, 4) == seen_most(mixed, 3, 4)
+
+
 def test_a_neuron_sees_the_pictures_with_its_largest_values() -> None:
-    one = view("a", 1)
+    one = dataclasses.replace(view("a", 1), embeddings=None)
     best = np.argsort(-one.neurons.values[:, 3].astype(float), kind="stable")[:4]
     assert [p.path for p in seen_most(one, 3, 4)] == [f"a/{row:05d}.png" for row in best]
 
 
-def test_pictures_kept_while_counting_are_taken_where_there_are_any() -> None:
+def test_pictures_kept_while_counting_are_taken_without_neurons_by_image() -> None:
     rows = np.full((10, 9), -1, np.int32)
     rows[3, :2] = [8, 4]
     tops = Tops(rows, np.full((10, 9), 0.5, np.float32), np.zeros((10, 9), np.int32))
-    one = dataclasses.replace(view("a", 1), tops=tops)
+    one = dataclasses.replace(view("a", 1), tops=tops, neurons=None, embeddings=None)
     assert [p.path for p in seen_most(one, 3, 4)] == ["a/00008.png", "a/00004.png"]
 
 
@@ -164,3 +175,40 @@ def test_bursts_are_moved_whole() -> None:
 def test_a_group_of_all_or_none_has_no_distance(inside: np.ndarray) -> None:
     with pytest.raises(ValueError, match="inside and outside"):
         group_distance(np.zeros((5, 2)), inside, np.arange(5), np.random.default_rng(0))
+
+
+def cloud(rng: np.random.Generator, centres: list[int], n: int) -> np.ndarray:
+    """n unit vectors round each of some axes of 64, in turn."""
+    values = np.concatenate([np.eye(64)[centres] + 0.1 * rng.normal(size=(len(centres), 64)) for _ in range(n)])
+    return values / np.linalg.norm(values, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("centres", [[0, 1], [0, 1, 2]])
+def test_different_kinds_of_pictures_are_told_apart(centres: list[int]) -> None:
+    found = facets(cloud(np.random.default_rng(0), centres, 8))
+    assert [sorted({i % len(centres) for i in group}) for group in found] == [[i] for i in range(len(centres))]
+
+
+def test_one_kind_of_pictures_is_not_split() -> None:
+    assert [len(facets(cloud(np.random.default_rng(seed), [0], 24))) for seed in range(10)] == [1] * 10
+
+
+def test_few_pictures_have_one_kind() -> None:
+    assert facets(cloud(np.random.default_rng(0), [0, 1], 2)) == [[0, 1, 2, 3]]
+    assert facets(np.zeros((0, 16))) == []
+
+
+def test_the_silhouette_is_that_of_others() -> None:
+    values = cloud(np.random.default_rng(2), [0, 1, 2], 6)
+    groups = np.random.default_rng(0).integers(0, 3, 18)
+    assert silhouette(values, groups) == pytest.approx(silhouette_score(values, groups, metric="cosine"))
+
+
+def test_kinds_are_shown_in_turn() -> None:
+    vectors = np.zeros((90, 16), np.float32)
+    vectors[::2, 0], vectors[1::2, 1] = 1, 1
+    one = view("a", 1)
+    one = dataclasses.replace(one, embeddings=dataclasses.replace(one.embeddings, vectors=vectors))
+    shown = seen_most(one, 3, 6)
+    assert [caption.caption[-6:] for caption in shown] == ["kind 1"] * 3 + ["kind 2"] * 3
+    assert [int(p.path[2:7]) % 2 for p in shown] in ([0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0])
