@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from audit.dna import DnaCounter
 from audit.extractors import load_extractor
 from audit.extractors.base import Features
 from storage.records import Audit, AuditRequest, Status
@@ -208,10 +209,11 @@ def _until(service: Service, audit: str, reached: Callable[[Audit], bool]) -> Au
 
 
 def _warm(service: Service, spec: SourceSpec, extractor: str) -> None:
-    """Bring up the decoders, as an earlier shard would have done."""
-    wanted = service.runtime.extractor(extractor).spec.input
+    """Bring up the decoders, and forward and count once, as an earlier shard would have done."""
+    model = service.runtime.extractor(extractor)
     locators = _locators(spec, service.settings.home)[: 4 * BATCH]
-    list(service.runtime.decoders.run(spec, locators, wanted, batch=BATCH))
+    batches = list(service.runtime.decoders.run(spec, locators, model.spec.input, batch=BATCH))
+    DnaCounter(model.ranges, model.spec.fingerprint).add(model.features(batches[0].pixels).layers)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ from threadpoolctl import threadpool_limits
 from audit.dna import DnaCounter
 from audit.extractors import load_extractor, resolve_spec
 from tests.extractor_models import Models
-from workers.decoders import DecodedBatch
-from workers.steps.embed import forwarded
 
 NAMES = ("bundled", "classical", "timm:test_resnet/PATH")
 
@@ -30,16 +28,12 @@ def test_one_thread_and_two_give_equal_vectors_and_counts(
     name = models.named(model)
     extractor, size = load_extractor(name), resolve_spec(name).input.size
     rng = np.random.default_rng(0)
-    sizes = (32, 32, 32, 7)
-    batches = [
-        DecodedBatch(rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8), tuple(range(n)), (), {}) for n in sizes
-    ]
+    batches = [rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8) for n in (32, 32, 32, 7)]
 
     def embedded(n_threads: int) -> tuple[str, bytes, DnaCounter]:
         counter, vectors = DnaCounter(extractor.ranges, extractor.spec.fingerprint), []
         with threadpool_limits(n_threads), ThreadPoolExecutor(n_threads) as threads:
-            for _, features in forwarded(batches, extractor, threads, 2 * n_threads):
-                assert features is not None
+            for features in threads.map(extractor.features, batches):
                 vectors.append(features.embedding)
                 counter.add(features.layers)
         return resolve_spec(name).fingerprint, np.concatenate(vectors).tobytes(), counter
