@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from audit.duplicates.bursts import bursts
+from audit.duplicates.find import NearConfig, find_within
 from audit.errors import TooFewImagesError
 from audit.extractors.layer_card import About, LayerCard, Seen, look, make_card
+from audit.maths.rows import bursts
 from audit.model import IMAGES_SCHEMA, DatasetView
+from audit.parts.sample import choose
 from audit.pictures.statistics import PICTURE_SCHEMA
 from storage.sources import SourceSpec
+from workers.forwarding import forwarded
 from workers.steps.embed import BATCH
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 LEAST = 50
 """Fewer pictures than this say too little about a layer."""
-
-Measured = tuple["DecodedBatch", Seen | None]
 
 
 def measure_layers(
@@ -50,7 +49,9 @@ def measure_layers(
     TooFewImagesError
         If fewer than 50 pictures can be used.
     """
-    chosen = _choose(runtime.usable(dataset.artefact), n_images)
+    images = runtime.usable(dataset.artefact)
+    hashes = images.column("content_hash").to_pylist()
+    chosen = images.take(pa.array(choose(hashes, [None] * len(hashes), n_images))).sort_by("content_hash")
     seen: list[Seen] = []
     used: list[int] = []
     rows: list[dict[str, Any]] = []
@@ -66,31 +67,13 @@ def measure_layers(
     return make_card(runtime.extractor(extractor).spec, seen, about, np.random.default_rng(0))
 
 
-def _choose(images: pa.Table, n_images: int) -> pa.Table:
-    """At most n distinct pictures, by content hash; of equal files the first."""
-    first: dict[str, int] = {}
-    for row, content in enumerate(images.column("content_hash").to_pylist()):
-        first.setdefault(content, row)
-    return images.take([first[content] for content in sorted(first)[:n_images]])
-
-
-def _looked_at(runtime: Runtime, source: Any, extractor: str, locators: Sequence[str]) -> Iterator[Measured]:
+def _looked_at(
+    runtime: Runtime, source: Any, extractor: str, locators: Sequence[str]
+) -> Iterator[tuple[DecodedBatch, Seen | None]]:
     """Batch after batch with what the extractor says of it, several at once, in order."""
     loaded = runtime.extractor(extractor)
     decoded = runtime.decoders.run(SourceSpec.model_validate(dict(source)), locators, loaded.spec.input, batch=BATCH)
-    pending: deque[tuple[DecodedBatch, Future[Seen] | None]] = deque()
-    see = partial(look, loaded)
-    for batch in decoded:
-        pending.append((batch, runtime.forward.submit(see, batch.pixels) if batch.positions else None))
-        if len(pending) > runtime.settings.threads:
-            yield _result(pending.popleft())
-    while pending:
-        yield _result(pending.popleft())
-
-
-def _result(pair: tuple[DecodedBatch, Future[Seen] | None]) -> Measured:
-    batch, future = pair
-    return batch, None if future is None else future.result()
+    return forwarded(decoded, lambda batch: look(loaded, batch.pixels), runtime.forward, runtime.settings.threads)
 
 
 def _about(name: str, images: pa.Table, rows: Sequence[dict[str, Any]]) -> About:
@@ -102,4 +85,5 @@ def _about(name: str, images: pa.Table, rows: Sequence[dict[str, Any]]) -> About
     labels = images.column("label").to_pylist()
     names = {label: number for number, label in enumerate(sorted({one for one in labels if one is not None}))}
     view = DatasetView(name, "", images, IMAGES_SCHEMA.empty_table())
+    view = replace(view, copies=find_within(view, NearConfig()))
     return About(name, np.array([names.get(one, -1) for one in labels], np.int64), bursts(view))

@@ -23,6 +23,9 @@ Float32 = npt.NDArray[np.float32]
 SEARCH_VERSION = 1
 """Goes up whenever the same pictures can give other pairs."""
 
+NEAR = 0.20
+"""Largest distance of a near-duplicate, unless it is said otherwise."""
+
 REMEMBERED = 0.5
 """Pairs up to this distance are kept, so that the threshold can be moved without computing again."""
 
@@ -34,7 +37,7 @@ class NearConfig(Config):
     """What counts as a near-duplicate; shared by the analyses that look for copies."""
 
     threshold: float = Field(
-        default=0.20,
+        default=NEAR,
         ge=0.0,
         le=REMEMBERED,
         description="Largest distance of a near-duplicate. 0.12 is strict, 0.30 lenient; chosen on planted copies.",
@@ -91,6 +94,11 @@ class Pairs:
     def within(self, threshold: float) -> npt.NDArray[np.bool_]:
         """Which pairs are near-duplicates at a threshold, bool (p,)."""
         return self.distance <= threshold
+
+    def links(self, threshold: float = NEAR) -> Int64:
+        """Rows of images that are copies of each other, int64 (k, 2): the same picture, or near-duplicates."""
+        same = np.column_stack([np.arange(len(self.node)), self.first[self.node]])
+        return np.concatenate([same, self.first[self.pairs[self.within(threshold)]]]).astype(np.int64)
 
     def confirm(self, asked: Int64, threshold: float) -> npt.NDArray[np.bool_]:
         """Whether pairs of nodes (q, 2) that nobody proposed are near-duplicates after all."""

@@ -63,7 +63,10 @@ def near_copy_distance(neighbours: Neighbours) -> float:
 
 
 def bursts(view: DatasetView) -> Int64:
-    """Burst of every row: images with one value of ``group``, or linked by near-copy distances, are together.
+    """Burst of every row: images with one value of ``group``, copies and near copies are together.
+
+    Copies are those that were searched for (``view.copies``), near copies those nearer in the embedding than different
+    pictures are (:func:`near_copy_distance`), each as far as the view holds it. A chain of them is one burst.
 
     Returns
     -------
@@ -77,6 +80,10 @@ def bursts(view: DatasetView) -> Int64:
         left.append(rows)
         right.append(view.neighbours.indices[rows, columns].astype(np.int64))
     named = [(i, group) for i, group in enumerate(view.column("group")) if group is not None]
+    if view.copies is not None:
+        copies = view.copies.links()
+        left.append(copies[:, 0])
+        right.append(copies[:, 1])
     first: dict[str, int] = {}
     for i, group in named:
         first.setdefault(group, i)

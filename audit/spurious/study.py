@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from audit.duplicates.bursts import bursts as bursts_of
 from audit.maths.probes import deal_folds
-from audit.maths.rows import sample_bursts
+from audit.maths.rows import bursts, sample_bursts
 from audit.model import META_PREFIX, DatasetView, Parts
 from audit.spurious import context, harm
 from audit.spurious.availability import Availability, availability, directions
@@ -44,7 +43,7 @@ Bool = npt.NDArray[np.bool_]
 
 def judged(view: DatasetView, config: SpuriousConfig, rng: np.random.Generator) -> Sample:
     """The images of classes that are large enough, in whole bursts, at most ``max_images``."""
-    burst_of = bursts_of(view)
+    burst_of = bursts(view)
     labels = view.column("label")
     members: dict[str, list[int]] = {}
     for row, label in enumerate(labels):

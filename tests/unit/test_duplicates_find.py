@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from audit.analyses import cross_leakage, duplicates, leakage
-from audit.duplicates.bursts import bursts
 from audit.duplicates.find import NearConfig, find_between, find_within
 from audit.duplicates.groups import make_groups
 from audit.duplicates.how import what_was_done
 from audit.duplicates.kept import pairs_from_tables, pairs_to_tables
 from audit.duplicates.looks import AS_IS, MIRRORED, WINDOWS, Looks, frequencies, orient, orient_frequencies, read_looks
 from audit.maths.alignment import identity
+from audit.maths.rows import bursts
 from audit.model import Neighbours
 from audit.report import Severity
 from tests.duplicates_samples import COPIES, dataset, row_of, scene
@@ -223,8 +223,9 @@ def test_between_two_datasets_only_pairs_across_are_looked_at():
 
 def test_bursts_join_copies_groups_and_chains_of_them():
     rows = [*scenes(3, group="g"), *scenes(3, 5), copy(0, "resized"), copy(5, "mirrored")]
-    found = bursts(dataset(rows))
-    assert found.tolist() == [0, 0, 0, 1, 2, 3, 0, 1]
+    view = dataset(rows)
+    found = bursts(dataclasses.replace(view, copies=find_within(view, CONFIG)))
+    assert found.tolist() == [0, 0, 0, 3, 4, 5, 0, 3]
 
 
 def test_bursts_of_nothing_are_nothing():
