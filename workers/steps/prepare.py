@@ -9,7 +9,7 @@ import pyarrow as pa
 from audit.analyses.base import Need
 from audit.duplicates.find import NearConfig, find_within
 from audit.duplicates.kept import pairs_to_tables
-from audit.errors import ConfigError
+from audit.errors import ConfigError, ExtractorError
 from audit.extractors import TextEncoder
 from storage.parquet import vectors_array, write_table
 from storage.records import Outcome
@@ -51,10 +51,12 @@ def _search(context: StepContext, params: CopiesParams, folder: Path) -> None:
 
 
 def _embed_texts(context: StepContext, params: TextsParams, folder: Path) -> None:
-    """Embed texts to unit length; one without direction is left out."""
+    """Embed texts to unit length."""
     extractor = context.runtime.extractor_of(params.extractor, params.extractor_fingerprint)
     if not isinstance(extractor, TextEncoder):
         raise ConfigError(f"{params.extractor} embeds no texts, though its family says so")
     vectors, usable = unit_vectors(extractor.embed_text(params.texts))
-    texts = [text for text, is_usable in zip(params.texts, usable, strict=True) if is_usable]
-    write_table(pa.table({"text": texts, "embedding": vectors_array(vectors[usable])}), folder / TEXTS)
+    if not usable.all():
+        lost = params.texts[int(usable.argmin())]
+        raise ExtractorError(params.extractor, f"{params.extractor} gave a vector without direction for {lost!r}")
+    write_table(pa.table({"text": params.texts, "embedding": vectors_array(vectors)}), folder / TEXTS)
