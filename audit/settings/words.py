@@ -170,7 +170,7 @@ def _uncommon_finding(result: SettingsResult) -> Finding:
             n=result.n,
             note="a count; the interval of each share is in the table",
         ),
-        pictures=result.uncommon,
+        pictures=() if any(gap.gap is not None for gap in result.gaps[:1]) else result.uncommon,
         action="Keep them: they are the test of whether a model has learnt the object. See tables/splits.parquet.",
         table="splits",
         weight=result.n_uncommon_images / result.n,
