@@ -37,6 +37,8 @@ class Plant:
     camera: float | None = None
     core: float = CLEAR
     clear: float = CLEAR
+    n_everywhere: int = 0
+    """Neurons that see the class as well in the object as in the background: the style of a picture, say."""
     leak: float = 0.0
     """Share of the other part's signal that is still seen in a part, as with boxes that are only roughly right."""
     with_parts: bool = True
@@ -114,7 +116,7 @@ def _tied(classes: Ints, bursts: Ints, k: int, rho: float | None, rng: np.random
 
 
 def _features(classes: Ints, backgrounds: Ints, bursts: Ints, plant: Plant, rng: np.random.Generator) -> PartFeatures:
-    """Neurons and vectors of pictures; −1 in place of a class or background where it cannot be seen."""
+    """Neurons and vectors of pictures; below 0 in place of a class or background where it cannot be seen."""
     k, n = plant.n_classes, len(classes)
     shared = 0.6 * rng.normal(size=(int(bursts.max()) + 1, 2 * k))[bursts] if plant.burst > 1 else 0.0
     seen = np.column_stack(
@@ -122,6 +124,8 @@ def _features(classes: Ints, backgrounds: Ints, bursts: Ints, plant: Plant, rng:
     )
     values = seen + shared + rng.normal(size=(n, 2 * k)) * (0.8 if plant.burst > 1 else 1.0)
     noise = rng.normal(size=(n, N_NOISE))
+    style = np.maximum(classes, -classes - 2)  # a hidden object of class c is written −c − 2
+    noise[:, N_NOISE - plant.n_everywhere :] += CLEAR * (style == 0)[:, None]
     neurons = np.column_stack([noise[:, :10], values, noise[:, 10:]]) * 0.1 + 0.5
     vectors = np.column_stack([values, 0.5 * rng.normal(size=(n, 8)), np.full(n, 3.0)])
     return PartFeatures(np.array(unit(vectors)), neurons.astype(np.float16))
@@ -132,13 +136,13 @@ def _parts(
 ) -> Parts:
     n = len(classes)
     rows = np.sort(rng.permutation(n)[:1500])
-    hidden = np.full(len(rows), -1)
+    hidden, styled = np.full(len(rows), -1), -classes[rows] - 2
     bursts = np.unique(bursts[rows], return_inverse=True)[1]
     leaky = [
         dataclasses.replace(plant, core=plant.core * a, clear=plant.clear * b)
         for a, b in ((1, plant.leak), (plant.leak, 1))
     ]
-    seen = (classes[rows], backgrounds[rows]) if plant.leak else (hidden, hidden)
+    seen = (classes[rows], backgrounds[rows]) if plant.leak else (styled, hidden)
     front = _features(classes[rows], seen[1], bursts, leaky[0], rng)
     backs = [_features(seen[0], backgrounds[rows], bursts, leaky[1], rng) for _ in range(2)]
     corner = rng.uniform(0.1, 0.4, (len(rows), 2)).astype(np.float32)

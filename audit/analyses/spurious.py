@@ -259,7 +259,7 @@ def _parts_table(read: Read) -> TableBlock:
         ("the whole picture", read.whole),
         ("the object alone", read.foreground),
         ("the background alone", read.background),
-        ("place and size of the object's box alone", read.box),
+        ("place and size of the filled hole alone", read.box),
         ("guessing (permuted labels)", read.guess),
     )
     return TableBlock(

@@ -19,6 +19,9 @@ RASTER = 16
 WIDER = 0.10
 """A box is widened by this share of its side on every side before the background is looked at alone."""
 
+SIZES = 0.125
+"""The sides of a hole are multiples of this share of the picture's."""
+
 Floats = npt.NDArray[np.float32]
 Maps = npt.NDArray[np.floating]
 
@@ -80,11 +83,28 @@ def saliency_box(maps: Maps, *, threshold: float = SALIENT) -> Floats:
 
 
 def widened(boxes: Floats, by: float = WIDER) -> Floats:
-    """Boxes with ``by`` of their width and height added on each side, cut at the picture; float32 (m, 4)."""
+    """The hole that a box leaves when the background is looked at alone: wider, square, and of one of a few sizes.
+
+    A filling shows where it is, and the shape of a tight box tells classes apart (of drawn cars and mugs always). So
+    ``by`` of its width and height is added on each side, and it grows about its middle to a square, in shares of the
+    sides, of a multiple of ``SIZES``; it is moved into the picture. Where that square would be the whole picture the
+    wider box is only cut at the picture.
+
+    Parameters
+    ----------
+    boxes : float32 (m, 4), in [0, 1]
+    by : float
+
+    Returns
+    -------
+    float32 (m, 4), in [0, 1]
+    """
     sides = boxes[:, 2:] - boxes[:, :2]
-    grown = np.concatenate([boxes[:, :2] - by * sides, boxes[:, 2:] + by * sides], axis=1)
-    cut: Floats = np.clip(grown, 0, 1).astype(np.float32)
-    return cut
+    grown = np.clip(np.concatenate([boxes[:, :2] - by * sides, boxes[:, 2:] + by * sides], axis=1), 0, 1)
+    side = np.ceil((grown[:, 2:] - grown[:, :2]).max(axis=1, keepdims=True) / SIZES - 1e-4) * SIZES
+    corner = np.clip((grown[:, :2] + grown[:, 2:] - side) / 2, 0, np.maximum(1 - side, 0))
+    holes: Floats = np.where(side < 1, np.concatenate([corner, corner + side], axis=1), grown).astype(np.float32)
+    return holes
 
 
 def areas(boxes: Floats) -> npt.NDArray[np.float64]:

@@ -1,7 +1,8 @@
 """Does a feature tell the class from the background alone, and how much of the label does the background give away?
 
-Source: K. Xiao et al., "Noise or Signal: The Role of Image Backgrounds in Object Recognition", ICLR 2021 (parts of
-pictures embedded alone); intervals from :func:`audit.spurious.ranks.influences`.
+Sources: K. Xiao et al., "Noise or Signal: The Role of Image Backgrounds in Object Recognition", ICLR 2021 (parts of
+pictures embedded alone); Y. Benjamini, Y. Hochberg, J. R. Stat. Soc. B 57 (1995) (false discoveries); intervals from
+:func:`audit.spurious.ranks.influences`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
+from scipy.stats import false_discovery_control
 
 from audit.maths.permutation import p_value, permuted_groups, pieces
 from audit.maths.probes import deal_folds
-from audit.model import PartFeatures, Parts
+from audit.model import Parts
 from audit.parts.boxes import areas, widened
 from audit.spurious.probe import balanced_accuracy, predict, principal, scores
 from audit.spurious.ranks import burst_error, centred_ranks, influences, judge_cells
@@ -39,18 +41,27 @@ class Placed:
     ----------
     foreground : absolute, from the object alone
     background : the weaker of the two fillings
-    low : lower 95 % bound of background − foreground
+    low : lower 95 % bound of background − foreground, of each feature by itself
+    p_more : one-sided, that the background tells no more than the foreground
     p_background : family-wise, of the less significant filling
     """
 
     foreground: Float64
     background: Float64
     low: Float64
+    p_more: Float64
     p_background: Float64
 
     def is_contextual(self, floor: float, alpha: float) -> Bool:
-        """Whether the background alone tells the class, and more than the object alone does."""
-        return np.asarray((self.background >= floor) & (self.p_background <= alpha) & (self.low > 0))
+        """Whether the background alone tells the class, and more than the object alone does.
+
+        The second is judged over all features at once, with a false discovery rate of alpha (Benjamini-Hochberg): where
+        it holds of none, the chance of any is at most alpha.
+        """
+        if not len(self.p_more):
+            return np.zeros(0, dtype=bool)
+        is_more = false_discovery_control(self.p_more) <= alpha
+        return np.asarray((self.background >= floor) & (self.p_background <= alpha) & is_more & (self.low > 0))
 
 
 @dataclass(frozen=True)
@@ -108,13 +119,12 @@ def place(
     rng : numpy.random.Generator
     """
     columns, best, sign = asked
-    fronts, *backs = (
-        np.nan_to_num(one.neurons[kept][:, columns].astype(np.float32))
-        for one in (parts.foreground, *parts.backgrounds)
-    )
+    fronts = np.nan_to_num(parts.foreground.neurons[kept][:, columns].astype(np.float32))
+    backs = [beyond_box(back.neurons[kept][:, columns], widened(parts.boxes[kept])) for back in parts.backgrounds]
     ranked = np.concatenate([centred_ranks(back) for back in backs], axis=1)
     _, p = judge_cells(ranked, classes, bursts, np.tile(best, 2), rng)
-    found = Placed(*(np.zeros(len(columns)) for _ in range(4)))
+    found = Placed(*(np.zeros(len(columns)) for _ in range(5)))
+    found.p_more[:] = 1
     found.p_background[:] = p.reshape(2, -1).max(axis=0)
     for c in np.unique(best):
         at, positive = np.flatnonzero(best == c), classes == c
@@ -128,7 +138,9 @@ def place(
         psi = np.where(weaker == 0, behind[0][1], behind[1][1]) * sign[at]
         error = burst_error(psi - front_psi * np.where(front < 0, -1, 1), bursts)
         found.foreground[at], found.background[at] = np.abs(front), values.min(axis=0)
-        found.low[at] = found.background[at] - found.foreground[at] + float(ndtri(0.025)) * error
+        more = found.background[at] - found.foreground[at]
+        found.low[at] = more + float(ndtri(0.025)) * error
+        found.p_more[at] = ndtr(-more / np.maximum(error, 1e-12))
     return found
 
 
@@ -137,7 +149,9 @@ def readable(
 ) -> Readable:
     """How much of the label a probe reads off each part of the kept pictures."""
     folds = deal_folds(bursts, classes, N_FOLDS, rng)
-    points = [_points(one, kept) for one in (*parts.backgrounds, parts.foreground, parts.whole)]
+    behind = [beyond_box(back.vectors[kept], widened(parts.boxes[kept])) for back in parts.backgrounds]
+    points = [_points(one) for one in behind]
+    points += [_points(one.vectors[kept]) for one in (parts.foreground, parts.whole)]
     answers = [predict(one, classes, folds, equal_priors=True) for one in points]
     scores = [balanced_accuracy(answer, classes) for answer in answers]
     weaker = int(scores[1] < scores[0])
@@ -151,7 +165,9 @@ def readable(
         p=max(p_value(score, one) for score, one in zip(scores, null, strict=False)),
         foreground=scores[2],
         whole=scores[3],
-        box=balanced_accuracy(predict(_geometry(parts.boxes[kept]), classes, folds, equal_priors=True), classes),
+        box=balanced_accuracy(
+            predict(_geometry(widened(parts.boxes[kept])), classes, folds, equal_priors=True), classes
+        ),
         n=len(kept),
         n_given=int(parts.is_given[kept].sum()),
     )
@@ -168,7 +184,7 @@ class Told:
     g : float64 (n_classes,)
         2 AUC − 1 of that in the weaker filling.
     foreground, low : float64 (n_classes,)
-        |2 AUC − 1| of what the same probe says of the object alone; lower 95 % bound of g − foreground.
+        |2 AUC − 1| of what the same probe says of the object alone; lower bound of g − foreground, for all classes.
     """
 
     values: Float64
@@ -180,10 +196,13 @@ class Told:
 def told(parts: Parts, kept: Int64, classes: Int64, bursts: Int64, rng: np.random.Generator) -> Told:
     """Make features of what the backgrounds of the kept pictures say, each by a probe that never saw its burst."""
     folds = deal_folds(bursts, classes, N_FOLDS, rng)
-    fronts, values, behind = [], [], []
+    fronts, values = [], []
+    ahead_vectors = parts.foreground.vectors[kept]
     for back in parts.backgrounds:
-        space = principal(back.vectors[kept], N_DIRECTIONS)
-        own, (front,) = scores(space.of(back.vectors[kept]), classes, folds, [space.of(parts.foreground.vectors[kept])])
+        behind_vectors = beyond_box(back.vectors[kept], widened(parts.boxes[kept]))
+        space = principal(behind_vectors, N_DIRECTIONS)
+        centred = ahead_vectors - ahead_vectors.mean(axis=0)
+        own, (front,) = scores(space.of(behind_vectors), classes, folds, [space.of(centred)])
         values.append(own)
         fronts.append(front)
     behind = [_one_by_one(own, classes) for own in values]
@@ -194,7 +213,8 @@ def told(parts: Parts, kept: Int64, classes: Int64, bursts: Int64, rng: np.rando
     front = np.stack([estimate for estimate, _ in ahead]).mean(axis=0)
     psi = np.where(weaker == 0, behind[0][1], behind[1][1])
     front_psi = (ahead[0][1] + ahead[1][1]) / 2 * np.where(front < 0, -1, 1)
-    low = g - np.abs(front) + float(ndtri(0.025)) * burst_error(psi - front_psi, bursts)
+    quantile = float(ndtri(0.025 / max(1, len(g) - 1)))  # of two classes both columns say the same
+    low = g - np.abs(front) + quantile * burst_error(psi - front_psi, bursts)
     return Told(np.mean(values, axis=0), g, np.abs(front), low)
 
 
@@ -204,18 +224,37 @@ def _one_by_one(values: Float64, classes: Int64) -> tuple[Float64, Float64]:
     return np.array([estimate[0] for estimate, _ in found]), np.column_stack([psi for _, psi in found])
 
 
-def _points(features: PartFeatures, kept: Int64) -> Float64:
-    vectors = features.vectors[kept]
-    return principal(vectors, N_DIRECTIONS).of(vectors)
+def _points(values: npt.NDArray[np.floating]) -> Float64:
+    return principal(values, N_DIRECTIONS).of(values)
+
+
+def beyond_box(values: npt.NDArray[np.floating], boxes: npt.NDArray[np.float32]) -> Float64:
+    """What place and size of the box do not explain of features of a background: residuals of least squares.
+
+    A filling shows where it is, whatever it is made of; and boxes of one class are often alike. So the background is
+    only believed beyond the box: place, sides, area and shape, their squares and products.
+
+    Parameters
+    ----------
+    values : float (m, f)
+        NaN counts as 0.
+    boxes : float32 (m, 4)
+
+    Returns
+    -------
+    float64 (m, f)
+    """
+    known = np.nan_to_num(np.asarray(values, dtype=np.float64))
+    geometry = _geometry(boxes)
+    first, second = np.triu_indices(geometry.shape[1])
+    design = np.column_stack([np.ones(len(known)), geometry, geometry[:, first] * geometry[:, second]])
+    return np.asarray(known - design @ np.linalg.lstsq(design, known, rcond=1e-8)[0])
 
 
 def _geometry(boxes: npt.NDArray[np.float32]) -> Float64:
     """Place and size of each box, of unit spread, float64 (m, 6): what a filling cannot hide."""
-    sides = boxes[:, 2:] - boxes[:, :2]
-    shape = np.column_stack(
-        [boxes, areas(boxes), np.log(np.maximum(sides[:, 0], 1e-3) / np.maximum(sides[:, 1], 1e-3))]
-    )
-    values = shape.astype(np.float64)
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3).astype(np.float64)
+    values = np.column_stack([boxes, areas(boxes), np.log(sides[:, 0] / sides[:, 1])])
     return np.asarray((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-9))
 
 

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from audit.maths.probes import deal_folds
 from audit.maths.rows import bursts, sample_bursts
 from audit.model import META_PREFIX, DatasetView, Parts
+from audit.parts.boxes import widened
 from audit.spurious import context, harm
 from audit.spurious.availability import Availability, availability, directions
 from audit.spurious.candidates import BACKGROUND, NEURON, Candidate, Candidates, collect, joined
@@ -321,8 +322,9 @@ def _behind(sample: Sample, one: Evidence) -> Float64:
     values = np.full(len(sample.view), np.nan)
     parts = sample.view.parts
     if parts is not None:
-        both = [back.neurons[:, one.candidate.column].astype(np.float64) for back in parts.backgrounds]
-        values[parts.rows] = np.mean(both, axis=0)
+        holes = widened(parts.boxes)
+        both = [context.beyond_box(back.neurons[:, [one.candidate.column]], holes) for back in parts.backgrounds]
+        values[parts.rows] = np.mean(both, axis=0)[:, 0]
     return values[sample.rows]
 
 

@@ -58,10 +58,31 @@ def test_a_map_that_is_no_square_is_refused():
         saliency_box(np.zeros((1, 12, 3)))
 
 
-def test_a_box_is_widened_by_a_tenth_of_its_side_and_cut_at_the_picture():
-    boxes = np.array([[0.2, 0.4, 0.6, 0.5], [0, 0, 1, 1]], np.float32)
-    np.testing.assert_allclose(widened(boxes), [[0.16, 0.39, 0.64, 0.51], [0, 0, 1, 1]], atol=1e-6)
-    np.testing.assert_allclose(areas(boxes), [0.04, 1], atol=1e-6)
+def test_a_hole_is_the_wider_box_grown_to_a_square_of_a_multiple_of_an_eighth():
+    boxes = np.array([[0.2, 0.4, 0.6, 0.5]], np.float32)
+    np.testing.assert_allclose(widened(boxes), [[0.15, 0.2, 0.65, 0.7]], atol=1e-6)
+
+
+def test_a_hole_stays_in_the_picture_at_its_full_size_and_covers_its_box():
+    rng = np.random.default_rng(0)
+    corner = rng.uniform(0, 0.7, (200, 2))
+    boxes = np.concatenate([corner, np.minimum(corner + rng.uniform(0.05, 0.4, (200, 2)), 1)], axis=1).astype(
+        np.float32
+    )
+    holes = widened(boxes)
+    sides = holes[:, 2:] - holes[:, :2]
+    np.testing.assert_allclose(sides[:, 0], sides[:, 1], atol=1e-6)
+    np.testing.assert_allclose(sides * 8, np.round(sides * 8), atol=1e-5)
+    assert (holes[:, :2] <= boxes[:, :2] + 1e-6).all()
+    assert (holes[:, 2:] >= boxes[:, 2:] - 1e-6).all()
+    assert holes.min() >= 0
+    assert holes.max() <= 1
+
+
+def test_a_box_too_large_for_a_square_with_a_background_is_only_widened():
+    boxes = np.array([[0.05, 0.2, 0.95, 0.6], [0, 0, 1, 1]], np.float32)
+    np.testing.assert_allclose(widened(boxes), [[0, 0.16, 1, 0.64], [0, 0, 1, 1]], atol=1e-6)
+    np.testing.assert_allclose(areas(boxes), [0.36, 1], atol=1e-6)
 
 
 def test_an_object_alone_keeps_its_pixels_and_nothing_else():

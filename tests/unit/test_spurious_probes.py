@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 
 from audit.spurious.availability import availability
 from audit.spurious.candidates import adjusted_rand
+from audit.spurious.context import beyond_box
 from audit.spurious.harm import NO_CONFLICT, Cue, balanced_weights, cut, measure
 from audit.spurious.probe import balanced_accuracy, predict, principal, scores, usable_information
 
@@ -176,3 +177,14 @@ def test_clusterings_agree_whatever_their_numbers_and_not_by_chance():
     one = np.repeat([0, 1, 2], 50)
     assert adjusted_rand(one, (one + 1) % 3) == pytest.approx(1)
     assert abs(adjusted_rand(one, np.random.default_rng(0).permutation(one))) < 0.05
+
+
+def test_what_the_hole_explains_is_taken_from_the_background_and_nothing_else():
+    rng = np.random.default_rng(7)
+    corner = rng.uniform(0, 0.5, (500, 2))
+    boxes = np.concatenate([corner, corner + 0.25 + 0.25 * rng.integers(0, 2, (500, 1))], axis=1).astype(np.float32)
+    tie = rng.normal(size=500)
+    shown = np.column_stack([3 * boxes[:, 0] ** 2 + boxes[:, 2], tie + 5 * boxes[:, 1] * boxes[:, 3]])
+    left = beyond_box(shown, boxes)
+    np.testing.assert_allclose(left[:, 0], 0, atol=1e-5)
+    assert np.corrcoef(left[:, 1], tie)[0, 1] > 0.97
