@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.dna_sources import audited, read_dna, whole_dna, write
+from api.cli.dna_sources import parted, read_dna, whole_dna, write
 from api.cli.exits import CommandError, Exit
 from api.cli.opening import say
 
@@ -164,20 +164,26 @@ def select(
         str | None,
         typer.Option(metavar="COLUMN=VALUE", help="Learn from an audit's pictures with this value against the others."),
     ] = None,
+    without: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN=VALUE", help="Silence what tells pictures with this value from the others."),
+    ] = None,
     name: Annotated[str, typer.Option(help="What the weights are called.")] = "",
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Choose neurons, by name or by an attribute that pictures have, and save their weights."""
-    if (neurons is None) == (having is None):
-        raise CommandError(Exit.USAGE, "give either --neurons or --having.")
+    if sum(option is not None for option in (neurons, having, without)) != 1:
+        raise CommandError(Exit.USAGE, "give one of --neurons, --having and --without.")
     from audit.dna.weights import of_neurons
 
     if neurons is not None:
         whole = whole_dna(dna)
         made = of_neurons(whole.ranges, whole.extractor, neurons, name=name or " + ".join(neurons))
+    elif having is not None:
+        made = _learnt(dna, having, name or having, seed)
     else:
-        made = _learnt(dna, str(having), name or str(having), seed)
+        made = _silenced(dna, str(without), name)
     write(out, made.to_json())
     _tell_weights(made, as_json=as_json)
 
@@ -187,18 +193,19 @@ def _learnt(dna: str, having: str, name: str, seed: int) -> NeuronWeights:
 
     from audit.dna.weights import of_attribute
 
-    column, _, value = having.partition("=")
-    view = audited(dna)
-    if view.dna is None or view.neurons is None:
-        raise CommandError(Exit.FAILED, f"the audit {dna!r} holds no neurons by image; audit the dataset again.")
-    values = [None if one is None else str(one) for one in view.column(column)]
-    has = np.array([one == value for one in values], dtype=bool)
-    lacks = np.array([one is not None and one != value for one in values], dtype=bool)
-    if not has.any():
-        raise CommandError(Exit.USAGE, f"no picture has {having}; columns are label, split and meta.NAME.")
-    sides = [np.asarray(view.neurons.values[mask], np.float64) for mask in (has, lacks)]
-    rng = np.random.default_rng(seed)
-    return of_attribute(view.dna.ranges, view.dna.extractor, sides[0], sides[1], rng, name=name)
+    held, has, lacks = parted(dna, having)
+    return of_attribute(held.ranges, held.extractor, has, lacks, np.random.default_rng(seed), name=name)
+
+
+def _silenced(dna: str, without: str, name: str) -> NeuronWeights:
+    from audit.dna.weights import of_layers, silencing
+    from audit.maths.attributes import squared_differences
+
+    held, has, lacks = parted(dna, without)
+    start = of_layers(held.ranges, held.extractor, list(held.ranges.layers)).array(held.ranges, held.extractor)
+    attributes = {without: squared_differences(has, lacks)}
+    made = silencing(held.ranges, held.extractor, attributes, [without], start * ~held.ranges.dead)
+    return made.model_copy(update={"name": name or made.name})
 
 
 def _tell_weights(made: NeuronWeights, *, as_json: bool) -> None:

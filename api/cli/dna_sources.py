@@ -9,6 +9,9 @@ from api.cli.exits import CommandError, Exit
 from api.cli.opening import find_audit, opened
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from audit.dna import Dna
     from audit.dna.compact import Compact
     from audit.dna.peer_files import PeerDna
@@ -69,6 +72,37 @@ def audited(name: str) -> DatasetView:
     audit, _, dataset = name.partition(":")
     with opened() as service:
         return service.dna(find_audit(service, audit).id, dataset or None)
+
+
+def parted(name: str, condition: str) -> tuple[Dna, NDArray[np.float64], NDArray[np.float64]]:
+    """The DNA of an audit's dataset, and the image means of its pictures with a value and of those with another.
+
+    Parameters
+    ----------
+    condition : str
+        ``COLUMN=VALUE``; columns are label, split and meta.NAME. Pictures without any value are left out.
+
+    Returns
+    -------
+    dna, having, lacking : Dna and two float64 (n, N)
+    """
+    import numpy as np
+
+    column, _, value = condition.partition("=")
+    view = audited(name)
+    if view.dna is None or view.neurons is None:
+        raise CommandError(Exit.FAILED, f"the audit {name!r} holds no neurons by image; audit the dataset again.")
+    values = [None if one is None else str(one) for one in view.column(column)]
+    masks = [
+        np.array([one is not None and (one == value) is has for one in values], dtype=bool) for has in (True, False)
+    ]
+    if not masks[0].any() or not masks[1].any():
+        raise CommandError(
+            Exit.USAGE,
+            f"pictures with {condition} and with another value are needed; columns are label, split, meta.NAME.",
+        )
+    having, lacking = (np.asarray(view.neurons.values[mask], np.float64) for mask in masks)
+    return view.dna, having, lacking
 
 
 def _bytes(path: Path) -> bytes:

@@ -102,6 +102,15 @@ def test_weights_learnt_from_a_label_find_its_neuron(tmp_path: Path, capsys: pyt
     assert run(capsys, "compare", "last", "last:candidate", "--weights", str(out))["weights"] == made.fingerprint
 
 
+def test_weights_without_a_label_do_not_listen_to_its_neuron(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "no-dog.json"
+    run(capsys, "select", "last", "--without", "label=dog", "--out", str(out))
+    late = NeuronWeights.from_json(out.read_bytes()).layers["late"]
+    assert late[3] < 0.1 * np.mean([weight for i, weight in enumerate(late) if i != 3])
+
+
 def test_neurons_chosen_by_name_are_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "late.json"
     found = run(capsys, "select", "last", "--neurons", "late:1", "--neurons", "early", "--out", str(out))
@@ -111,8 +120,8 @@ def test_neurons_chosen_by_name_are_saved(tmp_path: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["select", "last", "--out", "x.json"], "either --neurons or --having"),
-        (["select", "last", "--having", "label=cow", "--out", "x.json"], "no picture has label=cow"),
+        (["select", "last", "--out", "x.json"], "one of --neurons, --having and --without"),
+        (["select", "last", "--having", "label=cow", "--out", "x.json"], "pictures with label=cow"),
         (["select", "last", "--neurons", "middle", "--out", "x.json"], "no neuron or layer"),
         (["compare", "last", "gone.parquet"], "gone.parquet cannot be read"),
         (["compare", "last", "last", "--weights", "gone.json"], "--weights gone.json cannot be read"),

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from audit.dna import DnaCounter, LayerRanges, NeuronRanges, weights
 from audit.dna.comparing import Asked, compare
 from audit.errors import ConfigError, FingerprintMismatchError, TooFewImagesError
-from audit.maths.attributes import auc_interval, learn
+from audit.maths.attributes import auc_interval, learn, squared_differences
 from audit.maths.silencing import ridge_nnls
 
 RANGES = NeuronRanges(
@@ -156,3 +156,20 @@ def test_silencing_what_every_neuron_answers_to_is_refused() -> None:
 def test_silencing_an_unknown_attribute_is_refused() -> None:
     with pytest.raises(ConfigError, match="attributes are tint"):
         weights.silencing(RANGES, "e", {"tint": np.ones(8)}, ["blur"], np.ones(8))
+
+
+def test_the_squared_difference_by_hand() -> None:
+    # means 2 and 5, both sides with squared deviations 2: s² = 4/4 = 1; 9 - 1 · (1/3 + 1/3)
+    having, lacking = np.array([[1.0], [2], [3]]), np.array([[4.0], [5], [6]])
+    assert squared_differences(having, lacking)[0] == pytest.approx(9 - 2 / 3)
+
+
+def test_the_squared_difference_is_nothing_on_average_where_nothing_differs() -> None:
+    rng = np.random.default_rng(0)
+    found = squared_differences(rng.normal(size=(30, 20_000)), rng.normal(size=(40, 20_000)))
+    assert abs(found.mean()) < 4 * found.std() / np.sqrt(len(found))
+    assert 0.2 < (found < 0).mean() < 0.8
+
+
+def test_a_neuron_that_does_not_vary_has_no_difference() -> None:
+    assert squared_differences(np.ones((5, 1)), np.ones((5, 1))).tolist() == [0.0]
