@@ -119,7 +119,7 @@ def evidence(result: DnaResult) -> tuple[Block, ...]:
     seen = blocks.seen_block(result)
     classes = (blocks.class_table(result),) if result.classes else ()
     pictures = () if seen is None else (seen,)
-    return (MetricBlock(metric=peer), _sureness(result), blocks.layer_table(result), *charts, *pictures, *classes)
+    return (_sureness(result), blocks.layer_table(result), *charts, *pictures, *classes, MetricBlock(metric=peer))
 
 
 def _sureness(result: DnaResult) -> TextBlock:

@@ -16,7 +16,6 @@ import numpy.typing as npt
 from audit.maths.histograms import Doubles
 from audit.maths.permutation import p_value, permuted_groups, pieces
 
-_CHUNK = 64
 _TINY = 1e-12
 
 Bools = npt.NDArray[np.bool_]
@@ -167,13 +166,12 @@ def wasserstein_groups(values: Doubles, groups: Bools) -> Doubles:
     values : float64 (n, N)
     groups : bool (B, n)
     """
+    from audit.maths.swept import SWEEP
+
     share = np.where(groups, 1 / groups.sum(axis=1, keepdims=True), -1 / (~groups).sum(axis=1, keepdims=True))
-    found = np.empty((len(groups), values.shape[1]))
-    for start in range(0, values.shape[1], _CHUNK):
-        part = values[:, start : start + _CHUNK]
-        order = np.argsort(part, axis=0, kind="stable")
-        steps = np.diff(np.take_along_axis(part, order, axis=0), axis=0)
-        for row, one in enumerate(share):
-            gap = np.cumsum(one[order[:-1]], axis=0)
-            found[row, start : start + _CHUNK] = (np.abs(gap) * steps).sum(axis=0)
+    columns = np.ascontiguousarray(values.T, np.float64)
+    order = np.argsort(columns, axis=1, kind="stable")
+    steps = np.diff(np.take_along_axis(columns, order, axis=1), axis=1)
+    found = np.empty((len(groups), len(columns)))
+    SWEEP(order, steps, share, found)
     return found
