@@ -18,7 +18,7 @@ from audit.maths.permutation import p_value, permuted_groups, pieces
 from audit.maths.probes import deal_folds
 from audit.model import Parts
 from audit.parts.boxes import areas, widened
-from audit.spurious.probe import balanced_accuracy, predict, principal, scores
+from audit.spurious.probe import balanced_accuracy, predict, principal, scores, without
 from audit.spurious.ranks import burst_error, centred_ranks, influences, judge_cells
 
 LEAST_BACKGROUND = 0.15
@@ -149,13 +149,16 @@ def readable(
 ) -> Readable:
     """How much of the label a probe reads off each part of the kept pictures."""
     folds = deal_folds(bursts, classes, N_FOLDS, rng)
-    behind = [beyond_box(back.vectors[kept], widened(parts.boxes[kept])) for back in parts.backgrounds]
-    points = [_points(one) for one in behind]
-    points += [_points(one.vectors[kept]) for one in (parts.foreground, parts.whole)]
-    answers = [predict(one, classes, folds, equal_priors=True) for one in points]
+    hole = _design(widened(parts.boxes[kept]))
+    points = [_points(one.vectors[kept]) for one in (*parts.backgrounds, parts.foreground, parts.whole)]
+    hidden = (hole, hole, None, None)
+    answers = [
+        predict(one, classes, folds, equal_priors=True, nuisance=nuisance)
+        for one, nuisance in zip(points, hidden, strict=True)
+    ]
     scores = [balanced_accuracy(answer, classes) for answer in answers]
     weaker = int(scores[1] < scores[0])
-    null = _null(points[:2], (classes, bursts, folds), n_permutations, rng)
+    null = _null((points[:2], hole), (classes, bursts, folds), n_permutations, rng)
     half = 1.959964 * _error(answers[weaker] == classes, classes, bursts)
     return Readable(
         background=scores[weaker],
@@ -197,12 +200,12 @@ def told(parts: Parts, kept: Int64, classes: Int64, bursts: Int64, rng: np.rando
     """Make features of what the backgrounds of the kept pictures say, each by a probe that never saw its burst."""
     folds = deal_folds(bursts, classes, N_FOLDS, rng)
     fronts, values = [], []
+    hole = _design(widened(parts.boxes[kept]))
     ahead_vectors = parts.foreground.vectors[kept]
     for back in parts.backgrounds:
-        behind_vectors = beyond_box(back.vectors[kept], widened(parts.boxes[kept]))
-        space = principal(behind_vectors, N_DIRECTIONS)
-        centred = ahead_vectors - ahead_vectors.mean(axis=0)
-        own, (front,) = scores(space.of(behind_vectors), classes, folds, [space.of(centred)])
+        space = principal(back.vectors[kept], N_DIRECTIONS)
+        front = space.of(ahead_vectors - ahead_vectors.mean(axis=0) + space.mean)
+        own, (front,) = scores(space.of(back.vectors[kept]), classes, folds, [front], nuisance=hole)
         values.append(own)
         fronts.append(front)
     behind = [_one_by_one(own, classes) for own in values]
@@ -245,10 +248,14 @@ def beyond_box(values: npt.NDArray[np.floating], boxes: npt.NDArray[np.float32])
     float64 (m, f)
     """
     known = np.nan_to_num(np.asarray(values, dtype=np.float64))
+    return without(known, _design(boxes), np.ones(len(known), dtype=bool))
+
+
+def _design(boxes: npt.NDArray[np.float32]) -> Float64:
+    """One, place and size of each box, their squares and products: float64 (m, 28)."""
     geometry = _geometry(boxes)
     first, second = np.triu_indices(geometry.shape[1])
-    design = np.column_stack([np.ones(len(known)), geometry, geometry[:, first] * geometry[:, second]])
-    return np.asarray(known - design @ np.linalg.lstsq(design, known, rcond=1e-8)[0])
+    return np.column_stack([np.ones(len(boxes)), geometry, geometry[:, first] * geometry[:, second]])
 
 
 def _geometry(boxes: npt.NDArray[np.float32]) -> Float64:
@@ -259,16 +266,20 @@ def _geometry(boxes: npt.NDArray[np.float32]) -> Float64:
 
 
 def _null(
-    points: list[Float64], known: tuple[Int64, Int64, Int64], n_permutations: int, rng: np.random.Generator
+    told: tuple[list[Float64], Float64],
+    known: tuple[Int64, Int64, Int64],
+    n_permutations: int,
+    rng: np.random.Generator,
 ) -> list[Float64]:
     """Balanced accuracy of each filling's probe under permuted labels, float64 (n_permutations,) each."""
+    points, hole = told
     classes, bursts, folds = known
     piece, group = pieces(bursts, classes)
     null = [np.empty(n_permutations) for _ in points]
     for i, shuffled in enumerate(permuted_groups(group, n_permutations, rng)):
         permuted = shuffled[piece]
         for values, one in zip(points, null, strict=True):
-            one[i] = balanced_accuracy(predict(values, permuted, folds, equal_priors=True), permuted)
+            one[i] = balanced_accuracy(predict(values, permuted, folds, equal_priors=True, nuisance=hole), permuted)
     return null
 
 

@@ -61,7 +61,13 @@ def principal(vectors: Floats, n: int) -> Directions:
 
 
 def predict(
-    vectors: Floats, classes: Int64, folds: Int64, *, weights: Float64 | None = None, equal_priors: bool = False
+    vectors: Floats,
+    classes: Int64,
+    folds: Int64,
+    *,
+    weights: Float64 | None = None,
+    equal_priors: bool = False,
+    nuisance: Float64 | None = None,
 ) -> Int64:
     """The class that a linear discriminant gives each image, fitted on the images of the other folds.
 
@@ -76,6 +82,9 @@ def predict(
         How much each image counts in fitting.
     equal_priors : bool
         Take every class to be as frequent as the others.
+    nuisance : float64 (n, k), optional
+        The probe sees only what these columns do not explain, by least squares on the images of other folds. (Fitted
+        on all images, it would be worse than guessing where the nuisance tells the class.)
 
     Returns
     -------
@@ -89,13 +98,26 @@ def predict(
         outside = folds != fold
         if not outside.any():
             continue
-        slope, offset = _discriminant(values[outside], classes[outside], weights[outside], n_classes, equal_priors)
-        found[~outside] = (values[~outside] @ slope + offset).argmax(axis=1)
+        seen = without(values, nuisance, outside)
+        slope, offset = _discriminant(seen[outside], classes[outside], weights[outside], n_classes, equal_priors)
+        found[~outside] = (seen[~outside] @ slope + offset).argmax(axis=1)
     return found
 
 
+def without(values: Float64, nuisance: Float64 | None, fitted: npt.NDArray[np.bool_]) -> Float64:
+    """Residuals of the columns of float64 (n, d) given a nuisance, the least squares being fitted on some rows only."""
+    if nuisance is None:
+        return values
+    return np.asarray(values - nuisance @ np.linalg.lstsq(nuisance[fitted], values[fitted], rcond=1e-8)[0])
+
+
 def scores(
-    vectors: Floats, classes: Int64, folds: Int64, others: Sequence[Floats] = ()
+    vectors: Floats,
+    classes: Int64,
+    folds: Int64,
+    others: Sequence[Floats] = (),
+    *,
+    nuisance: Float64 | None = None,
 ) -> tuple[Float64, tuple[Float64, ...]]:
     """How much a discriminant that takes classes as equally frequent prefers each class to the best other one.
 
@@ -107,6 +129,8 @@ def scores(
         From 0; at least two classes.
     others : float (n, d) each
         The same images in another form: asked the same probe, the one that never saw the image's fold.
+    nuisance : float64 (n, k), optional
+        As in :func:`predict`; of ``vectors`` only.
 
     Returns
     -------
@@ -119,9 +143,10 @@ def scores(
         inside = folds == fold
         if inside.all():
             continue
-        fitted = asked[0][~inside], classes[~inside], np.ones(int((~inside).sum()))
+        seen = [without(asked[0], nuisance, ~inside), *asked[1:]]
+        fitted = seen[0][~inside], classes[~inside], np.ones(int((~inside).sum()))
         slope, offset = _discriminant(*fitted, n_classes, True)
-        for values, one in zip(asked, found, strict=True):
+        for values, one in zip(seen, found, strict=True):
             one[inside] = _margins(np.maximum(values[inside] @ slope + offset, -1e9))
     return found[0], tuple(found[1:])
 

@@ -188,3 +188,13 @@ def test_what_the_hole_explains_is_taken_from_the_background_and_nothing_else():
     left = beyond_box(shown, boxes)
     np.testing.assert_allclose(left[:, 0], 0, atol=1e-5)
     assert np.corrcoef(left[:, 1], tie)[0, 1] > 0.97
+
+
+def test_a_probe_is_no_better_and_no_worse_than_guessing_at_what_a_nuisance_explains():
+    rng = np.random.default_rng(8)
+    classes, folds = np.arange(600) % 2, np.arange(600) // 2 % 5
+    nuisance = np.column_stack([np.ones(600), classes + 0.5 * rng.normal(size=600)])
+    vectors = np.column_stack([2 * nuisance[:, 1], np.zeros(600)]) + 0.3 * rng.normal(size=(600, 2))
+    assert balanced_accuracy(predict(vectors, classes, folds, equal_priors=True), classes) > 0.8
+    left = predict(vectors, classes, folds, equal_priors=True, nuisance=nuisance)
+    assert abs(balanced_accuracy(left, classes) - 0.5) < 0.06
