@@ -224,7 +224,7 @@ def _action(one: Feature) -> str:
         )
     if one.kind == BACKGROUND:
         return (
-            "Look at the conflicting pictures: the object alone says as much, perhaps for the background left in its box. "
+            "Look at the conflicting pictures: the object alone says as much, perhaps by what is left of the place. "
             "If it is the background, collect more like them or train with sample_weights; given boxes would tell."
         )
     return "It has no place in the picture: look at the conflicting pictures and record a verdict before acting."
