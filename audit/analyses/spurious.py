@@ -222,6 +222,11 @@ def _action(one: Feature) -> str:
             "Collect more pictures like the conflicting ones (table conflicts), or train with sample_weights; test on "
             "balanced_split. Look at the pictures and record whether it is spurious (verdicts)."
         )
+    if one.kind == BACKGROUND:
+        return (
+            "Look at the conflicting pictures: the object alone says as much, perhaps by what is left of the place. "
+            "If it is the background, collect more like them or train with sample_weights; given boxes would tell."
+        )
     return "It has no place in the picture: look at the conflicting pictures and record a verdict before acting."
 
 

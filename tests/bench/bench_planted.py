@@ -109,7 +109,7 @@ def features(full: bool, _cache: Path) -> None:
         row(f"AUROC of planted before rest, {what}", ">= .95", _median([separation(p, 0) for p in plants]))
     for what, options in (
         ("", {}),
-        (", 90/10 priors", {"first_share": 0.9, "n": 6000}),
+        (", 90/10 priors", {"first_share": 0.9, "n": 6000, "rho": 0.7}),
         (", bursts of 8", {"burst": 8, "n": 4800}),
     ):
         errors = [_gap_error(planted(s, **{"n": 3000, "rho": 0.9, "clear": 4.0} | options), s) for s in range(n_seeds)]
