@@ -38,4 +38,5 @@ def verdict(
         return
     for one in held:
         say(f"{one.verdict}: {one.feature}{f' ({one.note})' if one.note else ''}")
-    say(f"{len(held)} verdicts hold for the dataset of {record.id[:SHOWN_ID]}; audit it again to see them in a report.")
+    holding = "1 verdict holds" if len(held) == 1 else f"{len(held)} verdicts hold"
+    say(f"{holding} for the dataset of {record.id[:SHOWN_ID]}; audit it again for a report that takes this up.")

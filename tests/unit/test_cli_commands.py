@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from api.cli import main, reading, running
+from api.cli import main, reading, running, verdicts
 from api.cli.exits import RESUME
 from audit.errors import ConfigError, UnknownExtractorError
 from storage.errors import SourceNotFoundError
@@ -21,7 +21,7 @@ from tests.api_fake import AUDIT_ID, OTHER_AUDIT_ID, FakeService, audit_record, 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeService:
     fake = FakeService(tmp_path / "store")
-    for module in (running, reading):
+    for module in (running, reading, verdicts):
         monkeypatch.setattr(module, "opened", fake.open)
     return fake
 
@@ -340,6 +340,15 @@ def test_a_report_can_be_read_as_json(service: FakeService, capsys: pytest.Captu
 def test_audits_are_listed(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     assert capsys.readouterr().out.splitlines()[1].split()[:3] == [AUDIT_ID[:12], "audit", "done"]
+
+
+@pytest.mark.parametrize(("said", "holds"), [("confirmed", "1 verdict holds"), ("withdrawn", "0 verdicts hold")])
+def test_a_verdict_is_recorded_and_says_how_many_hold(
+    service: FakeService, said: str, holds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verdict", "last", "sky", said, "--note", "all at noon"]) == 0
+    assert asked(service, "record_verdict") == [(AUDIT_ID, "sky", said, "all at noon")]
+    assert f"{holds} for the dataset of {AUDIT_ID[:12]}" in capsys.readouterr().out
 
 
 def test_the_service_is_not_served_to_other_machines_by_accident(capsys: pytest.CaptureFixture[str]) -> None:
