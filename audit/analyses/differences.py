@@ -24,7 +24,13 @@ from audit.shown import counted, have, picture, points
 
 VERSION = 2
 MIN_IMAGES = 20
+MOST_KINDS = 4
+"""Kinds whose pictures are shown as evidence; all are in the table."""
 USUAL_BEYOND = 0.02
+FARTHEST_NOTE = (
+    "The number is the mean distance to the nearest pictures of the other dataset: 0 is the same picture, 1.41 one "
+    "that has nothing in common with them."
+)
 BEYOND = 0.99
 """An image lies beyond a dataset when it is farther from it than this share of the dataset's own images."""
 
@@ -56,7 +62,7 @@ class DifferencesConfig(Config):
     n_clusters: int = Field(20, ge=2, le=100, description="Kinds of pictures looked for (at most n/20).")
     n_permutations: int = Field(999, ge=99, le=9999, description="Permutations of bursts between the datasets.")
     alpha: float = Field(0.01, gt=0, lt=1, description="Family-wise level at which a kind's share is reported.")
-    shown: int = Field(8, ge=1, le=24, description="Pictures shown of each dataset and of each kind.")
+    shown: int = Field(6, ge=1, le=24, description="Pictures shown of each dataset and of each kind.")
 
 
 class Kind(Result):
@@ -286,24 +292,38 @@ def _findings(result: DifferencesResult) -> tuple[Finding, ...]:
 
 
 def _blocks(result: DifferencesResult) -> tuple[Block, ...]:
+    """The evidence, without the pictures that a finding has shown above."""
     if result.reason:
         return ()
-    blocks: list[Block] = [
-        ImagesBlock(
-            title="Farthest from the other dataset",
-            groups=(result.farthest_candidate, result.farthest_reference),
-            captions=("Candidate's pictures farthest from the reference", "Reference's farthest from the candidate"),
-        )
-    ]
-    kinds = _different(result)[:6]
-    if kinds:
-        captions = tuple(
-            f"{points(kind.difference)} percentage points in the candidate ({points(kind.low)} to {points(kind.high)})"
-            for kind in kinds
-        )
-        groups = tuple(kind.pictures for kind in kinds)
-        blocks.append(ImagesBlock(title="Kinds whose share differs most", groups=groups, captions=captions))
-    return (*blocks, _kinds_table(result))
+    told = {finding.pictures for finding in _findings(result)}
+    farthest = (
+        ("Candidate's pictures farthest from the reference", result.farthest_candidate),
+        ("Reference's pictures farthest from the candidate", result.farthest_reference),
+    )
+    kinds = [(_caption(kind, result), kind.pictures) for kind in _different(result)[: MOST_KINDS + 1]]
+    blocks = (
+        _pictures("Farthest from the other dataset", farthest, told, FARTHEST_NOTE),
+        _pictures("Other kinds whose share differs", kinds, told, ""),
+    )
+    return (*(block for block in blocks if block is not None), _kinds_table(result))
+
+
+def _pictures(
+    title: str, groups: Sequence[tuple[str, tuple[Picture, ...]]], told: set[tuple[Picture, ...]], note: str
+) -> ImagesBlock | None:
+    new = [(caption, pictures) for caption, pictures in groups if pictures and pictures not in told]
+    if not new:
+        return None
+    captions, pictures = zip(*new, strict=True)
+    return ImagesBlock(title=title, groups=pictures, captions=captions, note=note)
+
+
+def _caption(kind: Kind, result: DifferencesResult) -> str:
+    shares = kind.n_candidate / result.n_candidate, kind.n_reference / result.n_reference
+    return (
+        f"Kind {kind.cluster}: {shares[0]:.1%} of the candidate, {shares[1]:.1%} of the reference; "
+        f"{points(kind.difference)} percentage points ({points(kind.low)} to {points(kind.high)})"
+    )
 
 
 def _kinds_table(result: DifferencesResult) -> TableBlock:
@@ -311,25 +331,33 @@ def _kinds_table(result: DifferencesResult) -> TableBlock:
         "cluster": "kind",
         "reference": "reference",
         "candidate": "candidate",
-        "difference": "difference",
+        "difference": "difference (points)",
         "low": "from",
         "high": "to",
         "p": "p (family-wise)",
         "prior": "by class shares",
         "conditional": "within classes",
     }
-    percent = {"difference", "low", "high", "prior", "conditional"}
+    whole = ("cluster", "reference", "candidate")
     columns = tuple(
-        Column(
-            name=n, title=t, align="right", format="percent" if n in percent else "number" if n == "p" else "integer"
-        )
+        Column(name=n, title=t, align="right", format="integer" if n in whole else "number" if n == "p" else "text")
         for n, t in names.items()
     )
     rows = tuple(
-        (k.cluster, k.n_reference, k.n_candidate, k.difference, k.low, k.high, k.p_max_t, k.prior, k.conditional)
+        (
+            k.cluster,
+            k.n_reference,
+            k.n_candidate,
+            *(points(part) for part in (k.difference, k.low, k.high)),
+            k.p_max_t,
+            *(None if part is None else points(part) for part in (k.prior, k.conditional)),
+        )
         for k in result.kinds[:20]
     )
-    note = "The pictures of each kind: tables/differences.parquet, column cluster."
+    note = (
+        "Pictures of each kind on either side; the difference is that of their shares, in percentage points. Which "
+        "pictures they are: tables/differences.parquet, column cluster."
+    )
     if result.kinds and result.kinds[0].prior is None:
         note += " Parts by class need a label for every image."
     return TableBlock(title="Kinds of pictures", columns=columns, rows=rows, note=note)

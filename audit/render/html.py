@@ -25,6 +25,7 @@ from audit.render import charts, folder, names, numbers
 from audit.render.heat import heat_svg, where
 from audit.render.intervals import interval_bar
 from audit.render.pictures import Album, Thumbnail
+from audit.render.telling import telling
 from audit.render.treemap import treemap_svg
 from audit.report import ChartBlock, Column, DatasetSummary, Report, Section, Severity
 
@@ -143,6 +144,8 @@ def _context(report: Report, album: Album) -> dict[str, Any]:
         "album": album,
         "entries": entries,
         "leading": _leading(report, entries),
+        "telling": telling(report) if report.kind == "comparison" else {},
+        "anchors": {entry.section.id: entry.anchor for entry in entries},
         "roles": dict(zip(series, _ROLES, strict=True)) if len(set(series)) == 2 else {},
         "draw_chart": _chart_drawer(series),
         "heading": functools.partial(names.heading, kept=_names(report)),

@@ -268,7 +268,7 @@ def differing_kinds():
 
 def test_differences_of_shares_are_percentage_points_with_a_true_minus_sign():
     section = differences.section(differing_kinds())
-    captions = next(b for b in section.blocks if b.title == "Kinds whose share differs most").captions
+    captions = next(b for b in section.blocks if b.title == "Other kinds whose share differs").captions
     assert any("\u2212" in caption for caption in captions)
     assert all("percentage points" in caption and "-" not in caption for caption in captions)
     metric = next(f for f in section.findings if f.id == "differences.kinds").metric
@@ -285,3 +285,24 @@ def test_the_table_of_kinds_does_not_pass_for_a_part_of_the_table_of_pictures():
 def test_pictures_of_kinds_are_not_captioned_with_the_dataset_that_stands_beside_them():
     result = differing_kinds()
     assert {p.caption for kind in result.kinds for p in kind.pictures} == {""}
+
+
+def test_no_picture_of_a_difference_is_shown_twice_and_a_row_is_filled_once():
+    section = differences.section(differing_kinds())
+    groups = [group for block in section.blocks if block.kind == "images" for group in block.groups]
+    told = [finding.pictures for finding in section.findings]
+    assert told
+    assert not set(told) & set(groups)
+    assert all(len(group) <= 6 for group in (*told, *groups))
+
+
+def test_a_kind_is_captioned_with_its_number_in_the_table_and_both_shares():
+    result = differing_kinds()
+    section = differences.section(result)
+    caption = next(b for b in section.blocks if b.title == "Other kinds whose share differs").captions[0]
+    kind = [one for one in result.kinds if one.p_max_t <= result.alpha][1]
+    left, right = kind.n_reference / result.n_reference, kind.n_candidate / result.n_candidate
+    assert caption.startswith(f"Kind {kind.cluster}: {right:.1%} of the candidate, {left:.1%} of the reference; ")
+    table = next(b for b in section.blocks if b.title == "Kinds of pictures")
+    row = next(row for row in table.rows if row[0] == kind.cluster)
+    assert f"; {row[3]} percentage points ({row[4]} to {row[5]})" in caption
