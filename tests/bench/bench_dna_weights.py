@@ -1,8 +1,8 @@
 """Can an attribute be learnt, and silenced without silencing the others? Five planted on real pictures.
 
-    PYTHONPATH=. python tests/bench/bench_dna_weights.py
+    PYTHONPATH=. python tests/bench/bench_dna_weights.py [SET]
 
-Caltech-101 in four disjoint parts: plain and changed pictures to learn from, plain and changed pictures held out. Row k
+A real set (Caltech-101 by default) in four disjoint parts: plain and changed pictures to learn from, plain and changed pictures held out. Row k
 silences attribute k; column j is by how much the unbiased squared distance of attribute j falls, on held-out pictures,
 as in the paper's table of sensitivity removal. The diagonal should be at least 90 %; what else falls is entangled, what
 is negative has grown. The last number is the fall of the attribute's own corrected distance, which is not squared.
@@ -10,6 +10,7 @@ is negative has grown. The last number is the fall of the attribute's own correc
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -81,7 +82,7 @@ def measured(extractor: Extractor, pixels: np.ndarray) -> tuple[Dna, np.ndarray]
 def main() -> None:
     """Measure and print."""
     extractor = load_extractor("bundled")
-    rows = rows_of("caltech101")
+    rows = rows_of(sys.argv[1] if len(sys.argv) > 1 else "caltech101")
     pixels, _ = pixels_of(extractor, [rows[i] for i in np.random.default_rng(0).permutation(len(rows))[: 4 * N]])
     parts = [pixels[i * N : (i + 1) * N] for i in range(4)]
     plain = [measured(extractor, parts[i]) for i in (0, 2)]
