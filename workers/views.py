@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +14,7 @@ from audit.analyses.base import Need
 from audit.dna import Dna
 from audit.duplicates.kept import pairs_from_tables
 from audit.model import IMAGES_SCHEMA, OK, DatasetView, Embeddings, Neighbours, Neurons
+from storage.arrays import mapped
 from storage.artefacts import Artefact, Artefacts
 from storage.parquet import map_table, vectors_numpy
 from workers.steps.params import ViewRef
@@ -101,15 +100,6 @@ def load_neighbours(artefact: Artefact) -> Neighbours:
         indices=mapped(artefact.file("neighbour-indices.npy")),
         distances=mapped(artefact.file("neighbour-distances.npy")),
     )
-
-
-def mapped(path: Path) -> npt.NDArray[Any]:
-    """An array file, read only through a memory map (an array without elements is read as it is)."""
-    with path.open("rb") as file:
-        version = np.lib.format.read_magic(file)
-        shape, _, _ = np.lib.format.read_array_header_1_0(file) if version == (1, 0) else ((1,), None, None)
-    array: npt.NDArray[Any] = np.load(path, mmap_mode="r" if np.prod(shape) else None, allow_pickle=False)
-    return array
 
 
 def has_labels(images: pa.Table) -> bool:

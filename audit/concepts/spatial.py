@@ -33,6 +33,9 @@ MAX_SIDE = 8
 MAX_NUMBERS = 80_000_000
 """Activations that are factorised at once; of more, every so many-th picture, and the others are weighed afterwards."""
 
+_ROWS = 4096
+"""Places that are worked on at a time, so that nothing but the result is as large as the result."""
+
 _QUANTILE_ROWS = 20_000
 
 Float32 = npt.NDArray[np.float32]
@@ -195,10 +198,11 @@ def activations(maps: npt.NDArray[np.float16], nothing: Float32) -> Float32:
 
     Places that do not count (NaN) are nothing.
     """
-    rows = maps.reshape(-1, maps.shape[-1]).astype(np.float32)
-    rows -= nothing
-    np.maximum(rows, 0, out=rows)
-    return np.nan_to_num(rows, copy=False, nan=0.0, posinf=0.0)
+    rows = np.empty((maps.shape[0] * maps.shape[1], maps.shape[2]), dtype=np.float32)
+    for start in range(0, len(rows), _ROWS):
+        block = maps.reshape(-1, maps.shape[2])[start : start + _ROWS] - nothing
+        rows[start : start + _ROWS] = np.nan_to_num(np.maximum(block, 0), copy=False, nan=0.0, posinf=0.0)
+    return rows
 
 
 def _repeated(rows: Compressed, fit: Factors, own: Int64, n_places: int, rng: np.random.Generator) -> Float64:

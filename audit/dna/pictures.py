@@ -8,6 +8,7 @@ neurons are not independent, so it is judged by the surprise of the reference's 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,9 @@ UNUSUAL = 0.99
 """A picture is unusual for the reference when it surprises more than this share of the reference's own."""
 MOST_WITNESSES = 2000
 """Images of the reference that the others are compared with, evenly spaced in the order of their ids."""
+
+_BLOCK = 4096
+"""Images that are judged at a time: their neurons lie row by row in a file, so each page of it is read once."""
 
 N_ANSWERING = 24
 """Pictures that a neuron answers to most, among which kinds are looked for."""
@@ -78,18 +82,33 @@ def surprise(witnesses: npt.NDArray[np.floating], neurons: Neurons, weights: Dou
     own : bool
         Whether the images are witnesses themselves, in the same order: then each is left out for itself.
     """
-    n = len(neurons.values)
-    score, largest, most = np.zeros(n), np.full(n, -1.0), np.zeros(n, np.int64)
+    sides = {}
     for neuron in np.flatnonzero(weights > 0):
         known = np.sort(np.asarray(witnesses[:, neuron], np.float32))
         known = known[~np.isnan(known)]
-        values = np.asarray(neurons.values[:, neuron], np.float32)
-        k = len(known) - own
-        if k < 1:
-            continue
-        below = (np.searchsorted(known, values, "left") + np.searchsorted(known, values, "right")) / 2 - own / 2
+        if len(known) > own:
+            sides[int(neuron)] = known
+    parts = [
+        _surprise_of(sides, np.asarray(neurons.values[start : start + _BLOCK]), weights, int(own))
+        for start in range(0, len(neurons.values), _BLOCK)
+    ]
+    return Surprise(
+        np.concatenate([np.zeros(0), *(part.score for part in parts)]),
+        np.concatenate([np.zeros(0, np.int64), *(part.neuron for part in parts)]),
+    )
+
+
+def _surprise_of(
+    sides: Mapping[int, npt.NDArray[np.float32]], values: npt.NDArray[np.floating], weights: Doubles, own: int
+) -> Surprise:
+    """The surprise of a block of images (b, N), given the sorted witnesses of each neuron."""
+    columns = np.ascontiguousarray(values.T, np.float32)
+    score, largest, most = np.zeros(len(values)), np.full(len(values), -1.0), np.zeros(len(values), np.int64)
+    for neuron, known in sides.items():
+        one, k = columns[neuron], len(known) - own
+        below = (np.searchsorted(known, one, "left") + np.searchsorted(known, one, "right")) / 2 - own / 2
         p = np.minimum(1.0, 2 * np.minimum(below + 0.5, k - below + 0.5) / (k + 1))
-        added = np.where(np.isnan(values), 0.0, -np.log(np.maximum(p, 1 / (k + 1)))) * weights[neuron]
+        added = np.where(np.isnan(one), 0.0, -np.log(np.maximum(p, 1 / (k + 1)))) * weights[neuron]
         score += added
         most[added > largest] = neuron
         largest = np.maximum(largest, added)

@@ -126,6 +126,14 @@ def test_places_that_do_not_count_are_nothing():
     assert np.isfinite(rows).all()
 
 
+def test_activations_lie_above_what_counts_as_nothing_in_every_block_of_places(monkeypatch):
+    given = planted().astype(np.float16)
+    nothing = spatial.baseline(given)
+    monkeypatch.setattr(spatial, "_ROWS", 7)
+    rows = spatial.activations(given, nothing)
+    np.testing.assert_array_equal(rows, np.maximum(given.astype(np.float32) - nothing, 0).reshape(rows.shape))
+
+
 def test_fine_maps_are_averaged_over_the_places_that_count():
     maps = np.arange(256, dtype=np.float16).reshape(1, 256, 1)
     maps[0, 1] = np.nan

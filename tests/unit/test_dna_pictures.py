@@ -54,6 +54,16 @@ def test_a_witness_is_left_out_for_itself() -> None:
     assert found.score == pytest.approx(-np.log([1 / 4, 2 * 1.5 / 4, 2 * 1.5 / 4, 1 / 4]))
 
 
+def test_the_surprise_of_an_image_is_the_same_whatever_images_are_judged_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, other = view("a", 1), view("b", 2)
+    whole = surprise(one.neurons.values, other.neurons, WEIGHTS, own=False)
+    monkeypatch.setattr("audit.dna.pictures._BLOCK", 7)
+    parted = surprise(one.neurons.values, other.neurons, WEIGHTS, own=False)
+    assert (parted.score.tolist(), parted.neuron.tolist()) == (whole.score.tolist(), whole.neuron.tolist())
+
+
 def test_the_surprise_is_the_weighted_mean_over_neurons() -> None:
     one, weights = view("a", 1), np.arange(10) / 45
     parts = [surprise(one.neurons.values, one.neurons, unit, own=True).score for unit in np.eye(10)]

@@ -14,6 +14,7 @@ from audit.extractors.base import InputSpec
 from audit.model import PartFeatures, Parts
 from audit.parts.closeup import Box, Closeup, joined, look_closely
 from audit.pictures.process import box_in_input
+from storage.arrays import mapped
 from storage.artefacts import Artefact
 from storage.sources import SourceSpec
 from storage.sources.shards import usable
@@ -99,7 +100,8 @@ def load(artefacts: Sequence[Artefact]) -> Parts | None:
 
 
 def _loaded(artefact: Artefact) -> Parts:
-    arrays = {name: np.load(artefact.file(f"{name}.npy"), allow_pickle=False) for name in ARRAYS}
+    """The parts of one step, in the file until they are joined."""
+    arrays = {name: mapped(artefact.file(f"{name}.npy")) for name in ARRAYS}
     vectors, neurons = arrays.pop("vectors"), arrays.pop("neurons")
     whole, foreground, smooth, mirror = (PartFeatures(*pair) for pair in zip(vectors, neurons, strict=True))
     layer = artefact.json(LAYER)["map_layer"]
