@@ -2,10 +2,11 @@
 
     PYTHONPATH=. python tests/bench/bench_dna_weights.py [SET]
 
-A real set (Caltech-101 by default) in four disjoint parts: plain and changed pictures to learn from, plain and changed pictures held out. Row k
-silences attribute k; column j is by how much the unbiased squared distance of attribute j falls, on held-out pictures,
-as in the paper's table of sensitivity removal. The diagonal should be at least 90 %; what else falls is entangled, what
-is negative has grown. The last number is the fall of the attribute's own corrected distance, which is not squared.
+A real set (Caltech-101 by default) in four disjoint parts: plain and changed pictures to learn from, plain and
+changed pictures held out. Row k silences attribute k; column j is by how much the unbiased squared distance of
+attribute j falls, on held-out pictures, as in the paper's table of sensitivity removal. The diagonal should be at
+least 90 %; what else falls is entangled, what is negative has grown. The last number is the fall of the attribute's
+own corrected distance, which is not squared.
 """
 
 from __future__ import annotations
