@@ -144,8 +144,10 @@ def matrix(
         tables = {name: [_row(row) for row in table.tolist()] for name, table in vars(found).items()}
         _write({"names": dna, **tables})
         return
-    for name, row in zip(dna, found.corrected, strict=True):
-        say("  ".join([*(f"{value:7.3f}" for value in row), name]))
+    for name, row in zip(dna, found.corrected.tolist(), strict=True):
+        say("  ".join([*(f"{'-' if value is None else format(value, '.3f'):>7}" for value in _row(row)), name]))
+    if any(None in _row(row) for row in found.corrected.tolist()):
+        say("- where a dataset has fewer than two images")
 
 
 def _row(values: list[float]) -> list[float | None]:

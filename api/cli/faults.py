@@ -6,7 +6,14 @@ import typer
 from pydantic import ValidationError
 
 from api.cli.exits import CommandError, Exit
-from audit.errors import AuditError, ConfigError, ExtractorError, PictureError
+from audit.errors import (
+    AuditError,
+    ConfigError,
+    ExtractorError,
+    FingerprintMismatchError,
+    PictureError,
+    TooFewImagesError,
+)
 from storage.errors import SourceError
 from workers.errors import FailedError, NotReadyError, UnknownIdError
 
@@ -20,6 +27,8 @@ _CODES: tuple[tuple[type[BaseException], Exit], ...] = (
     (NotReadyError, Exit.USAGE),
     (FailedError, Exit.FAILED),
     (ConfigError, Exit.USAGE),
+    (FingerprintMismatchError, Exit.USAGE),
+    (TooFewImagesError, Exit.USAGE),
     (ValidationError, Exit.USAGE),
     (AuditError, Exit.FAILED),
 )

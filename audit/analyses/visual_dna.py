@@ -16,18 +16,20 @@ from audit.analyses.base import Analysis, Computed, Config, Need, register
 from audit.dna import Dna, sections
 from audit.dna.blocks import SHOWN_BINS
 from audit.dna.classes import within_classes
-from audit.dna.comparing import PEER_BINS, RATIO, Asked, Comparison, compare
+from audit.dna.comparing import PEER_BINS, RATIO, Asked, Comparison, compare, even_weights
 from audit.dna.pictures import least_alike, seen_most
 from audit.dna.results import DnaResult, LayerDistance, ShownNeuron
 from audit.dna.sections import ALPHA
 from audit.maths.histograms import INNER_BINS, MEAN_UNIT
 from audit.model import DatasetView
-from audit.report import Section
+from audit.report import Picture, Section
 
-VERSION = 3
+VERSION = 4
 N_SEEN = 6
 """Pictures of each side that are shown of a neuron."""
-N_UNLIKE = 12
+N_UNLIKE = 6
+N_NEURONS_SEEN = 2
+"""Most different neurons whose pictures are shown; histograms are shown of more."""
 
 Doubles = npt.NDArray[np.float64]
 
@@ -78,7 +80,8 @@ def compute(views: Sequence[DatasetView], config: DnaConfig, rng: np.random.Gene
     reference, candidate = (_dna(view) for view in views)
     each = compare(reference, candidate, rng, Asked(level=config.level, n_permutations=config.n_permutations))
     judged = np.isfinite(each.p_neurons)
-    unlike = least_alike(views[0], views[1], each.weights, N_UNLIKE)
+    heard = each.weights if each.weights.any() else even_weights(reference)
+    unlike = least_alike(views[0], views[1], heard, N_UNLIKE)
     result = DnaResult(
         names=(views[0].name, views[1].name),
         n_images=(reference.size, candidate.size),
@@ -90,6 +93,8 @@ def compute(views: Sequence[DatasetView], config: DnaConfig, rng: np.random.Gene
         classes=within_classes(views[0], views[1], each.weights, rng),
         unlike=() if unlike is None else unlike.pictures,
         share_unlike=None if unlike is None else unlike.share,
+        usual_unlike=None if unlike is None else unlike.usual,
+        strangest=None if unlike is None else unlike.strangest,
         calibration=reference.ranges.calibration,
         **vars(each.total),
     )
@@ -131,7 +136,7 @@ def _shown(views: Sequence[DatasetView], each: Comparison, n: int) -> tuple[Show
     order = np.lexsort((np.arange(len(score)), -score))[:n]
     layer_of = [(name, i) for name, layer in reference.ranges.layers.items() for i in range(len(layer.low))]
     shown = []
-    for row in (int(row) for row in order if score[row] > 0):
+    for place, row in enumerate(int(row) for row in order if score[row] > 0):
         name, neuron = layer_of[row]
         known = reference.ranges.layers[name]
         p = float(each.p_neurons[row])
@@ -145,10 +150,15 @@ def _shown(views: Sequence[DatasetView], each: Comparison, n: int) -> tuple[Show
                 high=float(known.high[neuron]),
                 reference=_shares(reference, row),
                 candidate=_shares(candidate, row),
-                seen=(seen_most(views[0], row, N_SEEN), seen_most(views[1], row, N_SEEN)),
+                seen=_seen(views, row) if place < N_NEURONS_SEEN else ((), ()),
             )
         )
     return tuple(shown)
+
+
+def _seen(views: Sequence[DatasetView], row: int) -> tuple[tuple[Picture, ...], tuple[Picture, ...]]:
+    reference, candidate = (seen_most(view, row, N_SEEN) for view in views)
+    return reference, candidate
 
 
 def _shares(dna: Dna, row: int) -> tuple[float, ...]:

@@ -101,11 +101,12 @@ def seen_block(result: DnaResult) -> ImagesBlock | None:
     if not groups:
         return None
     return ImagesBlock(
-        title="What these neurons see",
+        title="What the most different of these neurons see",
         groups=tuple(groups),
         captions=tuple(captions),
         note="The pictures that each of the most different neurons answers to most, on the whole picture; below each, "
-        "how strongly, in parts of the neuron's range. Where they are of clearly different kinds, each kind is shown.",
+        "how strongly, in parts of the neuron's range (1 is its top). Where they are of "
+        "clearly different kinds, each kind is shown.",
     )
 
 

@@ -23,6 +23,8 @@ PEER_BINS = 1000
 MIN_BUCKETS = bucket_tests.MIN_BUCKETS
 
 NO_UNCERTAINTY = "no uncertainty available: this Visual DNA was imported and does not say how its images vary"
+FEW_IMAGES = "it takes two images on each side to compare distributions; there are {n} and {m}"
+NOT_HEARD = "none of the neurons that are listened to has numbers on both sides"
 FEW_BUCKETS = "no p-value: the images fall in {n} of the 8 buckets it takes; add pictures"
 
 
@@ -147,12 +149,23 @@ def compare(reference: Dna, candidate: Dna, rng: np.random.Generator, asked: Ask
         living=living,
         weights=weights,
         p_neurons=np.full(len(sd), np.nan) if test is None else test.p_neurons,
-        total=Totals(p_value_note=NO_UNCERTAINTY),
+        total=Totals(p_value_note=_not_compared(reference, candidate)),
     )
     if not weights.any():
         return each
     total = _total(reference, candidate, each, test, rng, asked)
     return Comparison(**{**vars(each), "total": total})
+
+
+def _not_compared(reference: Dna, candidate: Dna) -> str:
+    """Why two DNA have no distance."""
+    few = min(reference.size, candidate.size) < 2
+    return FEW_IMAGES.format(n=reference.size, m=candidate.size) if few else NOT_HEARD
+
+
+def even_weights(dna: Dna) -> Doubles:
+    """Weights of the neurons that are not dead, every layer alike: for single images, which have no distance."""
+    return _shares(dna, ~dna.ranges.dead & (dna.n_images > 0), None)
 
 
 def _shares(dna: Dna, living: npt.NDArray[np.bool_], asked: Doubles | None) -> Doubles:

@@ -25,6 +25,8 @@ from audit.maths.histograms import N_BINS, N_COARSE, SPREAD_EDGES, Doubles, Ints
 ABOUT = b"assay.dna"
 FORM = b"assay.dna.form"
 WHOLE = b"whole-1"
+UNREADABLE = (pa.ArrowException, OSError, ValueError, NotImplementedError)
+"""What reading damaged Parquet can raise; pages carry checksums, so that no number is read that was not written."""
 LEVEL = 12
 """zstd level: beyond it files get no smaller worth the time."""
 
@@ -55,6 +57,11 @@ def from_bytes(data: bytes) -> Dna:
         If the file is not one.
     """
     table = read_parquet(data, WHOLE, "Visual DNA")
+    about_of(table)
+    if table.schema.names != DNA_SCHEMA.names or any(
+        not pa.types.is_fixed_size_list(table.schema.field(name).type) for name in LISTS
+    ):
+        raise ConfigError("a Visual DNA file whose columns are not those of the form; export it again")
     counts = np.cumsum(_numbers(table, "counts"), axis=1)
     buckets = _buckets(_numbers(table, "buckets"), _coarse(counts))
     for name, values in (("counts", counts), ("buckets", buckets.reshape(len(buckets), -1))):
@@ -62,7 +69,7 @@ def from_bytes(data: bytes) -> Dna:
         table = table.set_column(table.schema.get_field_index(name), DNA_SCHEMA.field(name), lists)
     try:
         return Dna.from_table(table.cast(DNA_SCHEMA.with_metadata(table.schema.metadata)))
-    except (pa.ArrowInvalid, ValueError) as error:
+    except (pa.ArrowException, ValueError, KeyError) as error:
         raise ConfigError(f"a Visual DNA file that cannot be read: {error}") from None
 
 
@@ -127,6 +134,7 @@ def parquet_bytes(table: pa.Table, form: bytes) -> bytes:
         write_statistics=False,
         store_schema=True,
         data_page_size=2**22,
+        write_page_checksum=True,
     )
     data: bytes = sink.getvalue().to_pybytes()
     return data
@@ -146,9 +154,10 @@ def read_parquet(data: bytes, form: bytes, what: str) -> pa.Table:
         If the bytes are not one.
     """
     try:
-        table = pq.read_table(pa.BufferReader(data))
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ConfigError(f"not a {what} file: {error}") from None
+        table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
+        table.validate(full=True)
+    except UNREADABLE as error:
+        raise ConfigError(f"not a {what} file, or a damaged one: {str(error).splitlines()[0]}") from None
     found = (table.schema.metadata or {}).get(FORM)
     if found != form:
         said = "without a form" if found is None else f"of the form {found.decode(errors='replace')}"
@@ -160,13 +169,24 @@ def form_of(data: bytes) -> bytes:
     """Which form a file has; empty where it says none or is no Parquet."""
     try:
         metadata = pq.read_schema(pa.BufferReader(data)).metadata
-    except (pa.ArrowInvalid, OSError):
+    except UNREADABLE:
         return b""
     form: bytes = (metadata or {}).get(FORM, b"")
     return form
 
 
 def about_of(table: pa.Table) -> dict[str, Any]:
-    """What a table of Visual DNA says of itself: version, extractor, hash of ranges, calibration."""
-    said: dict[str, Any] = json.loads((table.schema.metadata or {}).get(ABOUT, b"{}"))
+    """What a table of Visual DNA says of itself: version, extractor, hash of ranges, calibration.
+
+    Raises
+    ------
+    ConfigError
+        If it is no JSON object.
+    """
+    try:
+        said = json.loads((table.schema.metadata or {}).get(ABOUT, b"{}"))
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise ConfigError("a Visual DNA file whose metadata is damaged; export it again")
     return said

@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,19 @@ from audit.maths.histograms import Doubles
 
 KINDS = ("histogram", "gaussian", "layer-gaussian")
 FORM = b"peer-1"
+_DAMAGED = (
+    KeyError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    AttributeError,
+    RuntimeError,
+    OSError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading damaged JSON or a damaged archive can raise."""
 _ARRAYS = {"histogram": ("",), "gaussian": ("mu-", "var-"), "layer-gaussian": ("mu-", "sigma-")}
 
 _SCHEMA = pa.schema(
@@ -105,34 +119,55 @@ def read_peer(about: bytes, arrays: bytes) -> PeerDna:
     """
     try:
         said = json.loads(about)
-        kind, extractor, neurons = said["type"], str(said["feature_extractor_name"]), dict(said["neurons_list"])
-        n_images = int(said["num_images"])
+        kind, extractor, listed = said["type"], str(said["feature_extractor_name"]), dict(said["neurons_list"])
+        n_images, neurons = int(said["num_images"]), {str(layer): int(c) for layer, c in listed.items()}
         with np.load(io.BytesIO(arrays), allow_pickle=False) as stored:
             found = {name: stored[name] for name in stored.files}
-    except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise ConfigError(f"not a .json and .npz pair of the published Visual DNA library: {error}") from None
     if kind not in KINDS:
         raise ConfigError(f"a Visual DNA of the kind {kind!r} cannot be compared; kinds are {', '.join(KINDS)}")
+    if n_images < 0 or not neurons:
+        raise ConfigError(f"a Visual DNA of {n_images} images and {len(neurons)} layers; it takes one layer at least")
     wanted = [prefix + layer for layer in neurons for prefix in _ARRAYS[kind]]
     absent = [name for name in wanted if name not in found]
     if absent:
         raise ConfigError(f"the .npz lacks {', '.join(absent[:5])} that the .json names; are the two of one DNA?")
-    layers = {layer: _layer(kind, layer, int(c), found) for layer, c in neurons.items()}
-    n_bins = next(iter(layers.values()))[0].shape[1] if kind == "histogram" and layers else 0
-    return PeerDna(kind, extractor, n_images, n_bins, layers)
+    layers = {layer: _layer(kind, layer, c, found) for layer, c in neurons.items()}
+    bins = {arrays[0].shape[1] for arrays in layers.values()} if kind == "histogram" else {0}
+    if len(bins) > 1:
+        raise ConfigError(f"the layers have different numbers of bins: {', '.join(map(str, sorted(bins)))}")
+    return PeerDna(kind, extractor, n_images, bins.pop(), layers)
 
 
 def _layer(kind: str, layer: str, c: int, found: Mapping[str, npt.NDArray[Any]]) -> tuple[npt.NDArray[Any], ...]:
     arrays = tuple(found[prefix + layer] for prefix in _ARRAYS[kind])
-    if any(array.shape[:1] != (c,) for array in arrays) or (kind == "histogram" and arrays[0].ndim != 2):
-        shapes = ", ".join(str(array.shape) for array in arrays)
-        raise ConfigError(f"the layer {layer!r} has {c} neurons in the .json and shapes {shapes} in the .npz")
-    if kind != "histogram":
-        return tuple(array.astype(np.float64) for array in arrays)
-    counts = arrays[0].astype(np.int64)
-    if (counts < 0).any():
+    wanted = {"gaussian": [(c,), (c,)], "layer-gaussian": [(c,), (c, c)]}
+    shapes = [array.shape for array in arrays]
+    fits = shapes[0][:1] == (c,) and len(shapes[0]) == 2 and shapes[0][1] > 0
+    if c < 1 or not (fits if kind == "histogram" else shapes == wanted[kind]):
+        said = ", ".join(str(shape) for shape in shapes)
+        raise ConfigError(f"the layer {layer!r} has {c} neurons in the .json and shapes {said} in the .npz")
+    if any(array.dtype.kind not in "iuf" or not np.isfinite(array).all() for array in arrays):
+        raise ConfigError(f"the layer {layer!r} holds something that is no number")
+    return _counts(layer, arrays[0]) if kind == "histogram" else _normals(kind, layer, arrays)
+
+
+def _counts(layer: str, stored: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
+    if (stored < 0).any():
         raise ConfigError(f"the layer {layer!r} has negative counts: they passed 2**31 and wrapped when written")
-    return (counts,)
+    if (stored > 2**53).any() or (stored != np.floor(stored)).any():
+        raise ConfigError(f"the layer {layer!r} has counts that are no whole numbers up to 2**53")
+    if not stored.any(axis=1).all():
+        raise ConfigError(f"the layer {layer!r} has a neuron without any count: there is nothing to compare")
+    return (stored.astype(np.int64),)
+
+
+def _normals(kind: str, layer: str, arrays: tuple[npt.NDArray[Any], ...]) -> tuple[npt.NDArray[Any], ...]:
+    mean, spread = (array.astype(np.float64) for array in arrays)
+    if ((spread if kind == "gaussian" else np.diag(spread)) < 0).any():
+        raise ConfigError(f"the layer {layer!r} has a negative variance")
+    return mean, spread
 
 
 def compare_peer(left: PeerDna, right: PeerDna) -> PeerComparison:
@@ -195,6 +230,8 @@ def from_bytes(data: bytes) -> PeerDna:
     """
     table = read_parquet(data, FORM, "imported Visual DNA")
     about = about_of(table)
+    if table.schema.names != _SCHEMA.names or not {"kind", "extractor", "n_images", "n_bins"} <= about.keys():
+        raise ConfigError("an imported Visual DNA file whose columns or metadata are not those of the form")
     kind = np.int64 if about["kind"] == "histogram" else np.float64
     layers: dict[str, tuple[npt.NDArray[Any], ...]] = {}
     for row in table.to_pylist():

@@ -8,6 +8,7 @@ neurons are not independent, so it is judged by the surprise of the reference's 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -122,12 +123,16 @@ class Unlike:
     Attributes
     ----------
     pictures : the first few, one of each content
-    share : of the candidate's pictures that surprise more than 99 % of the reference's own; 1 % is usual
+    share : of the candidate's pictures that surprise more than 99 % of the reference's own
+    usual : the share that another sample of the reference's source has on average: 1 % where the reference is large
+    strangest : share of the reference's own that surprise less than the first picture
     table : in UNLIKE_SCHEMA
     """
 
     pictures: tuple[Picture, ...]
     share: float
+    usual: float
+    strangest: float
     table: pa.Table
 
 
@@ -150,7 +155,16 @@ def least_alike(reference: DatasetView, candidate: DatasetView, weights: Doubles
         for row in _first_of_each(candidate, score, k)
     ]
     table = _table(candidate, score, below, most)
-    return Unlike(tuple(shown), float((below >= UNUSUAL).mean()), table)
+    share, usual = float((below >= UNUSUAL).mean()), usual_share(len(judged))
+    return Unlike(tuple(shown), share, usual, float(below.max()), table)
+
+
+def usual_share(k: int) -> float:
+    """Share of a source's pictures that surprise more than 99 % of k others of it, on average.
+
+    (k - ⌈.99 k⌉ + 1)/(k + 1): every rank of one among k others is equally likely.
+    """
+    return (k - math.ceil(round(UNUSUAL * k, 9)) + 1) / (k + 1)
 
 
 def strangest(

@@ -82,5 +82,9 @@ class DnaResult(Result):
     unlike: tuple[Picture, ...]
     """The candidate's pictures that look least like the reference."""
     share_unlike: float | None
-    """Share of the candidate's pictures that are less like the reference than 99 % of its own; 1 % is usual."""
+    """Share of the candidate's pictures that are less like the reference than 99 % of its own."""
+    usual_unlike: float | None
+    """That share in another sample of the reference's source, on average: 1 % where the reference is large."""
+    strangest: float | None
+    """Share of the reference's own pictures that are less strange to it than the first of ``unlike``."""
     calibration: str

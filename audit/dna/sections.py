@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from audit.dna import blocks
 from audit.dna.comparing import RATIO
 from audit.dna.results import DnaResult
@@ -26,8 +28,7 @@ def distance_metric(result: DnaResult) -> Metric:
     """The distance beyond sampling with its interval."""
     name, n = "Visual DNA distance", sum(result.n_images)
     if result.corrected is None:
-        note = result.p_value_note if min(result.n_images) >= 2 else "takes at least two images on each side"
-        return Metric(name=name, value=None, unit="SD", n=n, note=note)
+        return Metric(name=name, value=None, unit="SD", n=n, note=result.p_value_note)
     note = f"measured {result.distance:.3f}, of which sampling alone gives {result.floor:.3f}"
     note += "; no interval, " + result.p_value_note if result.low is None else f"; {chance(result)}"
     return Metric(
@@ -52,17 +53,40 @@ def chance(result: DnaResult) -> str:
 def summary(result: DnaResult) -> str:
     """One or two sentences: different or not, how much, where."""
     if result.corrected is None:
-        return "One side has fewer than two images: too few to compare distributions."
-    p = "" if result.p_value is None else f"p = {result.p_value:.3f}, "
+        return _single(result)
     if not differs(result):
-        times = "" if result.ratio is None else f", {result.ratio:.1f} times what sampling alone gives"
-        bound = "" if result.high is None else f"; a true difference of up to {result.high:.2f} SD may be hidden"
-        return f"The network sees no difference beyond sampling ({p}distance {result.distance:.3f} SD{times}{bound})."
+        return _not_different(result)
+    p = "" if result.p_value is None else f"p = {result.p_value:.3f}, "
     widest = max(result.layers, key=lambda layer: layer.corrected)
     return (
         f"The two datasets look different to the network: {result.corrected:.2f} SD apart beyond sampling "
         f"({p}{_size(result)} difference), most of all in the layer {widest.layer} ({widest.corrected:.2f} SD)."
     )
+
+
+def _single(result: DnaResult) -> str:
+    """Of datasets that have no distance: how strange single pictures are to the reference."""
+    said = f"No distance: {result.p_value_note}."
+    if result.strangest is None:
+        return said
+    reference, candidate = result.names
+    which = f"The picture of {candidate}" if result.n_images[1] == 1 else f"The strangest picture of {candidate}"
+    return f"{said} {which} is stranger to the network than {result.strangest:.0%} of the pictures of {reference}."
+
+
+def _not_different(result: DnaResult) -> str:
+    if not result.distance:
+        return "The two datasets are the same to the network: no neuron answers to them differently."
+    times = "" if result.ratio is None else f", {result.ratio:.1f} times what sampling alone gives"
+    if result.p_value is None:
+        return (
+            f"Too few pictures to tell a difference from chance ({result.n_images[0]:,} against "
+            f"{result.n_images[1]:,}): the distance is {result.distance:.3f} SD{times}."
+        )
+    high = result.high or 0.0
+    bound = f"; a true difference of up to {math.ceil(100 * high) / 100:.2f} SD may be hidden" if high else ""
+    p = f"p = {result.p_value:.3f}, "
+    return f"The network sees no difference beyond sampling ({p}distance {result.distance:.3f} SD{times}{bound})."
 
 
 def _size(result: DnaResult) -> str:
@@ -73,7 +97,7 @@ def _size(result: DnaResult) -> str:
 def severity(result: DnaResult) -> Severity:
     """How much it matters, by the size of the difference and how sure it is."""
     if not differs(result):
-        return Severity.OK
+        return Severity.INFO if result.p_value is None and result.distance else Severity.OK
     if result.low is not None and result.low >= LARGE:
         return Severity.PROBLEM
     return Severity.ATTENTION if result.low is not None and (result.corrected or 0) >= NOTABLE else Severity.INFO
@@ -82,7 +106,7 @@ def severity(result: DnaResult) -> Severity:
 def findings(result: DnaResult) -> tuple[Finding, ...]:
     """The one finding, unless there is nothing to compare."""
     if result.corrected is None:
-        return ()
+        return () if result.strangest is None else (_strange(result),)
     found = severity(result)
     return (
         Finding(
@@ -91,17 +115,35 @@ def findings(result: DnaResult) -> tuple[Finding, ...]:
             sentence=summary(result),
             metric=distance_metric(result),
             pictures=() if found is Severity.OK else result.unlike,
-            action=_action(found),
+            action=_action(result),
             table="dna_neurons" if result.share_unlike is None else "dna_unlike",
             weight=min(1.0, result.corrected),
         ),
     )
 
 
-def _action(found: Severity) -> str:
-    if found is Severity.OK:
-        return "Nothing: as far as these neurons see, the two may come from one source."
-    return "Look at the neurons and pictures that differ before training on one and testing on the other."
+def _strange(result: DnaResult) -> Finding:
+    """Single pictures against the reference."""
+    strange = result.share_unlike is not None and result.share_unlike > 0
+    name = f"Pictures of {result.names[0]} that are less strange"
+    return Finding(
+        id="visual_dna.single",
+        severity=Severity.INFO if strange else Severity.OK,
+        sentence=_single(result),
+        metric=Metric(name=name, value=result.strangest, unit="share", n=result.n_images[0], note="no interval"),
+        pictures=result.unlike,
+        action="Look at it beside pictures of the reference." if strange else "Nothing to do.",
+        table="dna_unlike",
+        weight=0.0,
+    )
+
+
+def _action(result: DnaResult) -> str:
+    if differs(result):
+        return "Look at the neurons and pictures that differ before training on one and testing on the other."
+    if severity(result) is Severity.INFO:
+        return "Add pictures to the smaller dataset: about a hundred on each side say whether the two differ."
+    return "Nothing: as far as these neurons see, the two may come from one source."
 
 
 def evidence(result: DnaResult) -> tuple[Block, ...]:
@@ -140,7 +182,7 @@ def _sureness(result: DnaResult) -> TextBlock:
     if result.share_unlike is not None:
         said.append(
             f"{result.share_unlike:.1%} of the pictures of {result.names[1]} are stranger to {result.names[0]} than "
-            "99 % of its own; 1 % is usual."
+            f"99 % of its own; {result.usual_unlike or 0.01:.0%} is usual."
         )
     return TextBlock(title="How sure is that?", text=" ".join(said))
 

@@ -15,7 +15,7 @@ from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from audit.dna.ranges import NeuronRanges
 from audit.errors import ConfigError, FingerprintMismatchError, TooFewImagesError
@@ -104,7 +104,7 @@ class NeuronWeights(BaseModel):
             value = json.loads(data)
             said = value.pop("fingerprint", "")
             found = cls.model_validate(value)
-        except (ValueError, AttributeError, ValidationError) as error:
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
             raise ConfigError(f"not saved neuron weights: {str(error).splitlines()[0]}") from None
         if any(not (0 <= w < np.inf) for layer in found.layers.values() for w in layer):
             raise ConfigError(f"the weights {found.name!r} hold one that is negative or no number")

@@ -66,5 +66,5 @@ def test_names_that_cannot_be_compared_are_refused_before_the_work(
 def test_too_few_pictures_are_a_sentence(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(20):
         (pictures / f"{number:02}.png").unlink()
-    assert main(["extractors", "agree", "classical", "bundled", str(pictures), "-q"]) == 5
+    assert main(["extractors", "agree", "classical", "bundled", str(pictures), "-q"]) == 2
     assert "at least 40 images" in capsys.readouterr().err

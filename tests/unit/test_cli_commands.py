@@ -12,7 +12,7 @@ import pytest
 
 from api.cli import main, reading, running, verdicts
 from api.cli.exits import RESUME
-from audit.errors import ConfigError, UnknownExtractorError
+from audit.errors import ConfigError, FingerprintMismatchError, TooFewImagesError, UnknownExtractorError
 from storage.errors import SourceNotFoundError
 from storage.records import AuditRequest, Status
 from tests.api_fake import AUDIT_ID, OTHER_AUDIT_ID, FakeService, audit_record, dataset_record, progress
@@ -154,6 +154,8 @@ def test_a_wrong_configuration_is_refused_before_anything_is_submitted(
         (SourceNotFoundError("x", "there is nothing at x."), 3),
         (UnknownExtractorError("x", "there is no extractor 'x'."), 4),
         (ConfigError("k must be positive"), 2),
+        (FingerprintMismatchError("the extractors of two Visual DNA", "a", "b"), 2),
+        (TooFewImagesError("calibration", 3, 32), 2),
         (KeyboardInterrupt(), 130),
         (ZeroDivisionError("division by zero"), 5),
     ],

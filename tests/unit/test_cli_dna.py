@@ -164,3 +164,14 @@ def test_a_table_that_is_no_dna_is_refused(tmp_path: Path, capsys: pytest.Captur
     pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
     assert main(["dna", "show", str(tmp_path / "other.parquet")]) == 2
     assert "not a Visual DNA file" in capsys.readouterr().err
+
+
+def test_a_matrix_says_why_a_number_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    counter = DnaCounter(RANGES, "e")
+    counter.add({name: np.zeros((1, 1, len(layer.low)), np.float32) for name, layer in RANGES.layers.items()})
+    (tmp_path / "one.parquet").write_bytes(files.to_bytes(counter.dna()))
+    assert main(["dna", "matrix", "last", str(tmp_path / "one.parquet")]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0].split()[:2] == ["0.000", "-"]
+    assert out.splitlines()[-1] == "- where a dataset has fewer than two images"
+    assert "nan" not in out

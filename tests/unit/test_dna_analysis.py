@@ -118,3 +118,29 @@ def test_the_distance_is_shown_once_by_its_finding_and_not_again_below() -> None
     shown = section(1.0)
     names = [block.metric.name for block in shown.blocks if block.kind == "metric"]
     assert shown.findings[0].metric.name not in names
+
+
+def test_few_pictures_that_prove_nothing_are_not_called_alike() -> None:
+    result = compare(0.0, n=5).result
+    quiet = result.model_copy(update={"ratio": 1.3, "corrected": 0.2, "distance": 0.3})
+    found = VISUAL_DNA.section(quiet).findings[0]
+    assert found.severity is Severity.INFO
+    assert found.sentence.startswith("Too few pictures to tell a difference from chance (5 against 5)")
+    assert "Add pictures" in found.action
+
+
+def test_one_image_is_said_to_be_too_few_and_not_to_be_imported() -> None:
+    result = compare(0.5, n=1).result
+    assert result.distance is None
+    assert result.p_value_note == "it takes two images on each side to compare distributions; there are 1 and 1"
+    assert result.p_value_note in VISUAL_DNA.section(result).summary
+
+
+def test_a_dataset_against_itself_hides_no_difference() -> None:
+    same = compare(0.0).result.model_copy(update={"distance": 0.0, "corrected": 0.0, "high": 0.0, "p_value": 1.0})
+    assert VISUAL_DNA.section(same).summary.startswith("The two datasets are the same to the network")
+
+
+def test_what_may_be_hidden_is_rounded_up() -> None:
+    same = compare(0.0).result.model_copy(update={"distance": 0.03, "corrected": 0.0, "high": 0.0111, "p_value": 0.8})
+    assert "up to 0.02 SD may be hidden" in VISUAL_DNA.section(same).summary

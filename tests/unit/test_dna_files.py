@@ -68,6 +68,38 @@ def test_bytes_that_are_no_dna_are_refused(read: object, data: bytes) -> None:
         read(data)  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_damaged_file_is_refused_or_gives_back_every_number(seed: int) -> None:
+    rng, stored = np.random.default_rng(seed), files.to_bytes(dna(1))
+    refused = 0
+    for _ in range(60):
+        data = bytearray(stored)
+        start = int(rng.integers(len(data)))
+        length = int(rng.integers(1, 40))
+        data[start : start + length] = rng.bytes(len(data[start : start + length]))
+        try:
+            assert files.from_bytes(bytes(data)).same_as(dna(1))
+        except (ConfigError, FingerprintMismatchError):
+            refused += 1
+    assert refused > 40
+
+
+def test_a_file_with_another_kind_of_column_is_refused() -> None:
+    table = pq.read_table(pa.BufferReader(files.to_bytes(dna(1))))
+    place = table.schema.get_field_index("counts")
+    ragged = table.set_column(place, "counts", pa.array(table.column("counts").to_pylist(), pa.list_(pa.int64())))
+    with pytest.raises(ConfigError, match="columns are not those of the form"):
+        files.from_bytes(files.parquet_bytes(ragged, files.WHOLE))
+
+
+def test_a_file_that_does_not_say_its_extractor_is_refused() -> None:
+    table = pq.read_table(pa.BufferReader(files.to_bytes(dna(1))))
+    for about in (b"{}", b"[1]", b"{broken"):
+        changed = table.replace_schema_metadata({files.ABOUT: about})
+        with pytest.raises(ConfigError, match="Visual DNA"):
+            files.from_bytes(files.parquet_bytes(changed, files.WHOLE))
+
+
 def test_the_two_forms_are_not_taken_for_each_other() -> None:
     with pytest.raises(ConfigError, match="compact-1"):
         files.from_bytes(compact.to_bytes(compact.compact(dna(1))))

@@ -4,9 +4,12 @@ import io
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from audit.dna.peer_files import PeerDna, compare_peer, from_bytes, read_peer, to_bytes
+from audit.dna import files
+from audit.dna.peer_files import FORM, PeerDna, compare_peer, from_bytes, read_peer, to_bytes
 from audit.errors import ConfigError, FingerprintMismatchError
 
 ABOUT = {"type": "histogram", "feature_extractor_name": "vit", "neurons_list": {"a": 2}, "num_images": 3}
@@ -44,6 +47,20 @@ def test_the_distance_is_the_plain_mean_over_neurons() -> None:
         (ABOUT, {"b": COUNTS["a"]}, "lacks a"),
         ({**ABOUT, "neurons_list": {"a": 3}}, COUNTS, "3 neurons"),
         (ABOUT, {"a": -COUNTS["a"]}, "wrapped"),
+        ({**ABOUT, "neurons_list": {}}, COUNTS, "0 layers"),
+        ({**ABOUT, "neurons_list": {"a": "two"}}, COUNTS, "npz pair of the published"),
+        ({**ABOUT, "num_images": -1}, COUNTS, "-1 images"),
+        ({**ABOUT, "num_images": float("inf")}, COUNTS, "npz pair of the published"),
+        (ABOUT, {"a": np.array([["x", "y"], ["z", "w"]])}, "no number"),
+        (ABOUT, {"a": np.array([[np.nan, 1], [1, 1]])}, "no number"),
+        (ABOUT, {"a": np.ones((2, 3), complex)}, "no number"),
+        (ABOUT, {"a": np.full((2, 3), 0.5)}, "no whole numbers"),
+        (ABOUT, {"a": np.zeros((2, 3), int)}, "without any count"),
+        (ABOUT, {"a": np.zeros((2, 0), int)}, "shapes"),
+        ({**ABOUT, "neurons_list": {"a": 2, "b": 1}}, {**COUNTS, "b": np.ones((1, 5), int)}, "numbers of bins: 4, 5"),
+        ({**ABOUT, "type": "gaussian"}, {"mu-a": np.ones(2), "var-a": np.ones((2, 2))}, "shapes"),
+        ({**ABOUT, "type": "gaussian"}, {"mu-a": np.ones(2), "var-a": -np.ones(2)}, "negative variance"),
+        ({**ABOUT, "type": "layer-gaussian"}, {"mu-a": np.ones(2), "sigma-a": np.ones((2, 3))}, "shapes"),
     ],
 )
 def test_a_pair_that_cannot_be_read_says_why(
@@ -57,6 +74,24 @@ def test_a_pair_that_cannot_be_read_says_why(
 def test_bytes_that_are_no_archive_are_refused(arrays: bytes) -> None:
     with pytest.raises(ConfigError, match="npz pair of the published"):
         read_peer(json.dumps(ABOUT).encode(), arrays)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_damaged_archive_is_refused_in_words(seed: int) -> None:
+    rng, (about, arrays) = np.random.default_rng(seed), pair(ABOUT, COUNTS)
+    for _ in range(200):
+        data = bytearray(arrays)
+        data[int(rng.integers(len(data)))] = int(rng.integers(256))
+        try:
+            found = read_peer(about, bytes(data[: int(rng.integers(len(data) // 2, 2 * len(data)))]))
+        except ConfigError:
+            continue
+        assert found.layers["a"][0].tolist() == COUNTS["a"].tolist()
+
+
+def test_json_that_is_nested_too_deep_is_refused() -> None:
+    with pytest.raises(ConfigError, match="npz pair of the published"):
+        read_peer(b"[" * 100_000, pair(ABOUT, COUNTS)[1])
 
 
 def test_a_pickled_array_is_never_loaded() -> None:
@@ -82,3 +117,10 @@ def test_an_imported_dna_survives_its_own_file() -> None:
     assert (found.kind, found.extractor, found.n_images, found.n_bins) == ("histogram", "vit", 3, 4)
     assert compare_peer(found, dna()).distance == 0
     assert found.layers["a"][0].dtype == np.int64
+
+
+def test_an_imported_file_without_its_metadata_is_refused() -> None:
+    table = pq.read_table(pa.BufferReader(to_bytes(dna())))
+    stored = files.parquet_bytes(table.replace_schema_metadata({files.ABOUT: b"{}"}), FORM)
+    with pytest.raises(ConfigError, match="metadata"):
+        from_bytes(stored)

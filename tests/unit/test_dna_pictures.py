@@ -13,11 +13,11 @@ from audit.analyses.base import analysis
 from audit.dna import DnaCounter
 from audit.dna.classes import within_classes
 from audit.dna.facets import facets, silhouette
-from audit.dna.pictures import least_alike, seen_most, surprise
+from audit.dna.pictures import least_alike, seen_most, surprise, usual_share
 from audit.maths.image_distances import group_distance, wasserstein_groups
 from audit.model import DatasetView, Neurons, Tops
 from audit.report import ImagesBlock
-from tests.views import RANGES, make_view
+from tests.views import RANGES, make_view, taken
 
 WEIGHTS = np.full(10, 0.1)
 
@@ -146,10 +146,39 @@ def test_the_report_shows_pictures_of_the_difference_and_what_neurons_see() -> N
     result = asked.compute([view("a", 1), view("b", 2, shift=0.3)], asked.config(), np.random.default_rng(0)).result
     section = asked.section(result)
     titles = [block.title for block in section.blocks if isinstance(block, ImagesBlock)]
-    assert titles == ["What these neurons see"]
-    assert len(section.findings[0].pictures) == 12
+    assert titles == ["What the most different of these neurons see"]
+    assert len(section.findings[0].pictures) == 6
+    assert len(next(block for block in section.blocks if isinstance(block, ImagesBlock)).groups) == 4
     assert section.findings[0].table == "dna_unlike"
     assert {picture.dataset for picture in section.findings[0].pictures} == {"b"}
+
+
+def test_a_single_picture_is_compared_with_the_dna_of_a_dataset() -> None:
+    asked = analysis("visual_dna")
+    whole = view("b", 2, shift=1.0)
+    counter = DnaCounter(RANGES, "e")
+    counter.add({name: np.ones((1, 1, len(layer.low)), np.float32) for name, layer in RANGES.layers.items()})
+    one = dataclasses.replace(taken(whole, np.arange(1)), dna=counter.dna())
+    result = asked.compute([view("a", 1), one], asked.config(), np.random.default_rng(0)).result
+    section = asked.section(result)
+    assert (result.distance, result.strangest) == (None, 1.0)
+    assert "it takes two images on each side" in section.summary
+    assert "The picture of b is stranger to the network than 100% of the pictures of a." in section.summary
+    assert [picture.dataset for picture in section.findings[0].pictures] == ["b"]
+    assert "imported" not in result.p_value_note
+
+
+@pytest.mark.parametrize(("k", "usual"), [(5, 1 / 6), (100, 2 / 101), (420, 5 / 421), (2000, 21 / 2001)])
+def test_the_usual_share_of_strange_pictures_by_hand(k: int, usual: float) -> None:
+    assert usual_share(k) == pytest.approx(usual)
+
+
+def test_the_usual_share_of_strange_pictures_is_that_of_samples_of_one_source() -> None:
+    rng = np.random.default_rng(0)
+    k = 40
+    own, other = np.sort(rng.normal(size=(20_000, k)), axis=1), rng.normal(size=20_000)
+    share = ((own < other[:, None]).sum(axis=1) / k >= 0.99).mean()
+    assert usual_share(k) == pytest.approx(share, abs=0.004)
 
 
 def test_an_exact_distance_by_hand() -> None:

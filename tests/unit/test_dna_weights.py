@@ -61,6 +61,12 @@ def test_weights_that_were_changed_are_refused(change: dict[str, object], messag
         weights.NeuronWeights.from_json(json.dumps(value).encode())
 
 
+@pytest.mark.parametrize("data", [b"[]", b"null", b"3", b"[" * 100_000, b"\xff\xfe"])
+def test_json_that_holds_no_weights_is_refused(data: bytes) -> None:
+    with pytest.raises(ConfigError, match="not saved neuron weights"):
+        weights.NeuronWeights.from_json(data)
+
+
 def test_weights_of_another_extractor_are_refused() -> None:
     with pytest.raises(FingerprintMismatchError, match="weights 'a'"):
         weights.of_layers(RANGES, "e", ["a"]).array(RANGES, "other")
