@@ -21,7 +21,7 @@ from audit.maths.rows import bursts
 from audit.model import META_PREFIX, DatasetView, Neurons
 from audit.report import Column, Finding, Metric, Picture, Section, Severity, TableBlock
 
-VERSION = 1
+VERSION = 2
 ALPHA = 0.05
 NOTABLE = 0.2
 """Standard deviations beyond chance from which a difference is notable: a small effect after Cohen (1988)."""

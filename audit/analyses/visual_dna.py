@@ -24,7 +24,7 @@ from audit.maths.histograms import INNER_BINS, MEAN_UNIT
 from audit.model import DatasetView
 from audit.report import Section
 
-VERSION = 3
+VERSION = 4
 N_SEEN = 6
 """Pictures of each side that are shown of a neuron."""
 N_UNLIKE = 12

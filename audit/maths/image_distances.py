@@ -167,13 +167,17 @@ def wasserstein_groups(values: Doubles, groups: Bools) -> Doubles:
     values : float64 (n, N)
     groups : bool (B, n)
     """
+    from audit.maths import gaps
+
     share = np.where(groups, 1 / groups.sum(axis=1, keepdims=True), -1 / (~groups).sum(axis=1, keepdims=True))
+    parted = [np.ascontiguousarray(share[start : start + _CHUNK].T) for start in range(0, len(share), _CHUNK)]
     found = np.empty((len(groups), values.shape[1]))
     for start in range(0, values.shape[1], _CHUNK):
-        part = values[:, start : start + _CHUNK]
-        order = np.argsort(part, axis=0, kind="stable")
-        steps = np.diff(np.take_along_axis(part, order, axis=0), axis=0)
-        for row, one in enumerate(share):
-            gap = np.cumsum(one[order[:-1]], axis=0)
-            found[row, start : start + _CHUNK] = (np.abs(gap) * steps).sum(axis=0)
+        part = np.ascontiguousarray(values[:, start : start + _CHUNK].T, np.float64)
+        order = np.argsort(part, axis=1, kind="stable")
+        ranked = gaps.Sorted(order, np.diff(np.take_along_axis(part, order, axis=1), axis=1))
+        for at, some in enumerate(parted):
+            areas = np.zeros((len(part), some.shape[1]))
+            gaps.BETWEEN(ranked, some, np.empty(some.shape[1]), areas)
+            found[at * _CHUNK : at * _CHUNK + some.shape[1], start : start + _CHUNK] = areas.T
     return found
