@@ -135,8 +135,8 @@ def _dominance_finding(result: SettingsResult, tie: Tie, i: int) -> Finding:
         metric=_share_metric(tie),
         pictures=(*tie.pictures, *tie.exceptions),
         action=(
-            f"{_first_look(result, tie)}Collect or up-weight pictures of {tie.label} in other settings, and test a model on "
-            "those alone."
+            f"{_first_look(result, tie)}Collect or up-weight pictures of {tie.label} in other settings, and test a "
+            "model on those alone."
         ),
         table="settings",
         weight=tie.n / result.n,
@@ -152,8 +152,8 @@ def _leaning_finding(result: SettingsResult) -> Finding:
         metric=_share_metric(first),
         pictures=(*first.pictures, *first.exceptions),
         action=(
-            f"{_first_look(result, first)}Report accuracy for each class in each setting, and collect or up-weight the rare "
-            "combinations (tables/settings.parquet)."
+            f"{_first_look(result, first)}Report accuracy for each class in each setting, and collect or up-weight the "
+            "rare combinations (tables/settings.parquet)."
         ),
         table="settings",
         weight=first.n_value / result.n,

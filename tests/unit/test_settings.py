@@ -92,7 +92,9 @@ def test_a_class_that_is_always_shown_in_one_place_is_named() -> None:
 
 
 def test_a_column_that_may_only_be_another_name_of_the_class_is_said_to_be_so() -> None:
-    twin = compute([_view(["a"] * 50 + ["b"] * 50, ["A"] * 50 + ["B"] * 50)], SettingsConfig(), np.random.default_rng(0))
+    twin = compute(
+        [_view(["a"] * 50 + ["b"] * 50, ["A"] * 50 + ["B"] * 50)], SettingsConfig(), np.random.default_rng(0)
+    )
     assert section(twin.result).findings[0].action.startswith("If place only names the class in other words, ")
     tied = compute([_tied()], SettingsConfig(), np.random.default_rng(0))
     assert not section(tied.result).findings[0].action.startswith("If")
