@@ -23,11 +23,13 @@ from audit.model import DatasetView, Parts
 from audit.report import Block, Column, Finding, ImagesBlock, Metric, Picture, Section, Severity, TableBlock, TextBlock
 from audit.shown import counted, picture
 
-VERSION = 1
+VERSION = 2
 TIED = 0.25
 """Lower bound of the difference of a class's share from the others' from which a concept is said to go with it."""
 
 MAX_TIED = 3
+MAX_SHOWN = 8
+"""Concepts shown below the findings; all are in the tables."""
 ALPHA = 0.05
 
 Floats = npt.NDArray[np.float64]
@@ -387,7 +389,7 @@ def _finding(place: int, concept: Concept, tie: Tied) -> Finding:
 def _blocks(result: ConceptsResult) -> tuple[Block, ...]:
     blocks: list[Block] = []
     if result.concepts:
-        blocks += [_gallery(result.concepts), _table(result.concepts)]
+        blocks += [*_gallery(result), _table(result.concepts)]
     if result.tried:
         tried = "; ".join(f"{k} factors: {stable} stable, {e:.0%} explained" for k, stable, e in result.tried)
         blocks.append(
@@ -405,13 +407,22 @@ def _blocks(result: ConceptsResult) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _gallery(concepts: Sequence[Concept]) -> ImagesBlock:
-    shown = [c for c in concepts if c.pictures and _is_sure(c)]
-    return ImagesBlock(
-        title="The concepts and where they are",
-        groups=tuple(c.pictures for c in shown),
-        captions=tuple(_caption(c) for c in shown),
-        note="The pictures that have most of each, one of a burst. Bright is where it is, where that is known.",
+def _gallery(result: ConceptsResult) -> tuple[ImagesBlock, ...]:
+    """The concepts that are no findings: those of a user first, then the most frequent."""
+    told = {c.name for c in _tied(result)[:MAX_TIED]}
+    others = [c for c in result.concepts if c.pictures and _is_sure(c) and c.name not in told]
+    shown = sorted(others, key=lambda c: (c.kind == "factor", -c.share.value, c.name))[:MAX_SHOWN]
+    if not shown:
+        return ()
+    rest = f" {counted(len(others) - len(shown), 'rarer one')} more: tables/concept_images.parquet."
+    return (
+        ImagesBlock(
+            title="Other concepts and where they are" if told else "The concepts and where they are",
+            groups=tuple(c.pictures for c in shown),
+            captions=tuple(_caption(c) for c in shown),
+            note="The pictures that have most of each, one of a burst. Bright is where it is, where that is known."
+            + rest * (len(others) > len(shown)),
+        ),
     )
 
 

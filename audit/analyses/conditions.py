@@ -96,17 +96,18 @@ def compute(views: Sequence[DatasetView], config: ConditionsConfig, rng: np.rand
 def _attributes(view: DatasetView, config: ConditionsConfig) -> dict[str, list[str | None]]:
     """Split and settings by name: a value for every image, None where it has none or one that is too rare.
 
-    A column that names the classes in other words is no setting. Of many columns those known of most images are taken.
+    A column that names the classes, or the splits, in other words is no setting. Of many columns those known of most
+    images are taken.
     """
-    labels = view.column("label")
+    labels, splits = view.column("label"), view.column(SPLIT)
     columns = [SPLIT, *sorted(c for c in view.images.column_names if c.startswith(META_PREFIX))]
     found = {}
     for column in columns:
         values = [None if value is None else str(value) for value in view.column(column)]
         counts = Counter(value for value in values if value is not None)
         kept = {value for value, n in counts.items() if n >= config.min_images}
-        is_class = column != SPLIT and names_alike(values, labels)
-        if len(kept) >= 2 and len(counts) <= config.max_values and not is_class:
+        is_known = column != SPLIT and any(names_alike(values, other) for other in (labels, splits))
+        if len(kept) >= 2 and len(counts) <= config.max_values and not is_known:
             found[column.removeprefix(META_PREFIX)] = [value if value in kept else None for value in values]
     known = sorted(found, key=lambda name: (name != SPLIT, found[name].count(None), name))
     return {name: found[name] for name in sorted(known[:MAX_ATTRIBUTES], key=lambda name: (name != SPLIT, name))}

@@ -22,7 +22,7 @@ from audit.model import DatasetView
 from audit.report import Block, ChartBlock, Finding, Metric, Picture, Section, Severity, TextBlock
 from audit.shown import counted, picture
 
-VERSION = 1
+VERSION = 2
 MIN_BURSTS = 8
 """Different pictures that a class needs: one for every fold."""
 
@@ -314,8 +314,8 @@ def _summary(result: LearningResult) -> str:
         return f"What more pictures would give cannot be said: {result.no_growth}."
     growth = result.growth
     return (
-        f"With {result.n_used:,} labelled pictures a linear probe is right in {growth.now.value:.1%}; twice as many "
-        f"would give about {growth.twice.value:.1%} ({_range(growth.twice)})."
+        f"With {result.n_used:,} labelled pictures a simple classifier (a linear probe) is right in "
+        f"{growth.now.value:.1%}; twice as many would give about {growth.twice.value:.1%} ({_range(growth.twice)})."
     )
 
 
@@ -345,8 +345,8 @@ def _growth_finding(result: LearningResult) -> Finding | None:
         action = "Collect pictures of kinds that are missing or often mistaken, or use a stronger extractor."
     else:
         sentence = (
-            f"Twice as many pictures would raise a linear probe's accuracy from {growth.now.value:.1%} to about "
-            f"{growth.twice.value:.1%} ({_range(growth.twice)})."
+            "Twice as many pictures would raise the accuracy of a simple classifier (a linear probe) from "
+            f"{growth.now.value:.1%} to about {growth.twice.value:.1%} ({_range(growth.twice)})."
         )
         action = "Weigh the gain against the cost of labelling as many pictures again, of the same kinds and shares."
     return Finding(
@@ -376,15 +376,15 @@ def _unlabelled_finding(result: LearningResult) -> Finding | None:
     who = counted(result.n_unlabelled, "picture")
     if is_strange:
         sentence = (
-            f"The {who} without a label are unlike the labelled ones: probes disagree about "
+            f"The {who} without a label are unlike the labelled ones: simple classifiers disagree about "
             f"{found.unlabelled.value:.1%} of them, against {found.disagreement.value:.1%}, so at least about "
             f"{found.expected.value:.1%} would be named wrongly."
         )
         action = "Label a sample of them, those below first, and add it to the training pictures."
     else:
         sentence = (
-            f"About {found.expected.value:.1%} of the {who} without a label would be named wrongly by a linear probe "
-            f"({_range(found.expected)})."
+            f"About {found.expected.value:.1%} of the {who} without a label would be named wrongly by a simple "
+            f"classifier (a linear probe; {_range(found.expected)})."
         )
         action = "Plan with this error where labels are predicted; label the pictures below first."
     return Finding(

@@ -13,6 +13,7 @@ from audit.concepts import examples, factors, prevalence, spatial
 from audit.errors import ConfigError
 from audit.maths import rows
 from audit.model import PartFeatures, Parts
+from audit.report import ImagesBlock
 from tests.views import shuffled, view_of, with_features
 
 RNG = np.random.default_rng
@@ -190,6 +191,32 @@ def test_each_planted_concept_goes_with_its_class():
     assert sorted(c.tie.name for c in result.concepts) == [f"class {i}" for i in range(4)]
     assert all(c.tie.own.value > 0.9 and c.tie.rest.value < 0.1 for c in result.concepts)
     assert len(ANALYSIS.section(result).findings) == 3
+
+
+def galleries(result):
+    return [block for block in ANALYSIS.section(result).blocks if isinstance(block, ImagesBlock)]
+
+
+def test_the_pictures_of_a_finding_are_not_shown_again_below_it():
+    result = run(planted_view()).result
+    told = [finding.pictures for finding in ANALYSIS.section(result).findings]
+    (gallery,) = galleries(result)
+    assert (len(gallery.groups), len(result.concepts)) == (1, 4)
+    assert gallery.groups[0] not in told
+
+
+def test_of_many_concepts_the_most_frequent_are_shown_and_the_rest_is_counted():
+    result = run(planted_view()).result
+    share = result.concepts[0].share
+    many = tuple(
+        result.concepts[0].model_copy(
+            update={"name": f"Concept {i}", "tie": None, "share": share.model_copy(update={"value": i / 20})}
+        )
+        for i in range(1, 12)
+    )
+    (gallery,) = galleries(result.model_copy(update={"concepts": many}))
+    assert [caption.split(":")[0] for caption in gallery.captions] == [f"Concept {i}" for i in range(11, 3, -1)]
+    assert "3 rarer ones more: tables/concept_images.parquet" in gallery.note
 
 
 def test_labels_drawn_by_chance_are_tied_to_nothing():

@@ -58,9 +58,10 @@ def test_a_column_of_names_is_no_setting() -> None:
     assert {one.attribute for one in run(view(1)).result.conditions} == {"split", "time"}
 
 
-def test_a_column_that_names_the_classes_in_other_words_is_no_setting() -> None:
+@pytest.mark.parametrize("column", ["label", "split"])
+def test_a_column_that_names_classes_or_splits_in_other_words_is_no_setting(column: str) -> None:
     one = view(1)
-    twin = pa.array([label and label.upper() for label in one.column("label")])
+    twin = pa.array([value and value.upper() for value in one.column(column)])
     one = dataclasses.replace(one, images=one.images.append_column("meta.twin", twin))
     assert {found.attribute for found in run(one).result.conditions} == {"split", "time"}
 

@@ -138,6 +138,12 @@ def test_twice_the_images_of_learned_classes_hardly_help():
     assert any("hardly help" in f.sentence for f in section.findings)
 
 
+def test_a_linear_probe_is_explained_where_its_accuracy_is_told():
+    section = ANALYSIS.section(run(view(600, spread=1.5)).result)
+    assert "a simple classifier (a linear probe)" in section.summary
+    assert any("accuracy of a simple classifier (a linear probe) from" in f.sentence for f in section.findings)
+
+
 def test_the_curve_rises_where_classes_overlap():
     curve = run(view(600, spread=1.8)).result.curve
     assert curve[-1].accuracy.value > curve[0].accuracy.value
