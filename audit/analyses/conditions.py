@@ -6,6 +6,7 @@ Source: exact 1-D Wasserstein distance of image means per neuron, exchanging who
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -17,16 +18,19 @@ from pydantic import Field
 from audit.analyses.base import Analysis, Computed, Config, Need, Result, register
 from audit.dna.pictures import strangest
 from audit.maths.image_distances import code_distances
+from audit.maths.partitions import names_alike
 from audit.maths.rows import bursts
 from audit.model import META_PREFIX, DatasetView, Neurons
 from audit.report import Column, Finding, Metric, Picture, Section, Severity, TableBlock
 
-VERSION = 1
+VERSION = 2
 ALPHA = 0.05
 NOTABLE = 0.2
 """Standard deviations beyond chance from which a difference is notable: a small effect after Cohen (1988)."""
 SPLIT = "split"
 N_PICTURES = 12
+MAX_ATTRIBUTES = 25
+"""Attributes that are compared: p is multiplied by their number, so each one more takes more permutations of all."""
 
 TABLE_SCHEMA = pa.schema(
     [
@@ -81,6 +85,7 @@ def compute(views: Sequence[DatasetView], config: ConditionsConfig, rng: np.rand
     """Compare every value of the split and of each setting with the other values."""
     view = views[0]
     attributes = _attributes(view, config) if view.neurons is not None else {}
+    config = config.model_copy(update={"n_permutations": _n_permutations(config, len(attributes))})
     found = [one for name, values in attributes.items() for one in _compared(view, name, values, config, rng)]
     p = [min(1.0, one.p_value * len(attributes)) for one in found]
     judged = [one.model_copy(update={"p_value": value}) for one, value in zip(found, p, strict=True)]
@@ -89,16 +94,27 @@ def compute(views: Sequence[DatasetView], config: ConditionsConfig, rng: np.rand
 
 
 def _attributes(view: DatasetView, config: ConditionsConfig) -> dict[str, list[str | None]]:
-    """Split and settings by name: a value for every image, None where it has none or one that is too rare."""
+    """Split and settings by name: a value for every image, None where it has none or one that is too rare.
+
+    A column that names the classes in other words is no setting. Of many columns those known of most images are taken.
+    """
+    labels = view.column("label")
     columns = [SPLIT, *sorted(c for c in view.images.column_names if c.startswith(META_PREFIX))]
     found = {}
     for column in columns:
         values = [None if value is None else str(value) for value in view.column(column)]
         counts = Counter(value for value in values if value is not None)
         kept = {value for value, n in counts.items() if n >= config.min_images}
-        if len(kept) >= 2 and len(counts) <= config.max_values:
+        is_class = column != SPLIT and names_alike(values, labels)
+        if len(kept) >= 2 and len(counts) <= config.max_values and not is_class:
             found[column.removeprefix(META_PREFIX)] = [value if value in kept else None for value in values]
-    return found
+    known = sorted(found, key=lambda name: (name != SPLIT, found[name].count(None), name))
+    return {name: found[name] for name in sorted(known[:MAX_ATTRIBUTES], key=lambda name: (name != SPLIT, name))}
+
+
+def _n_permutations(config: ConditionsConfig, n_attributes: int) -> int:
+    """Permutations of which the smallest p, times the number of attributes, is at most half of the level."""
+    return max(config.n_permutations, math.ceil(2 * n_attributes / ALPHA) - 1)
 
 
 def _compared(
@@ -185,8 +201,9 @@ def _summary(result: ConditionsResult, different: Sequence[Condition]) -> str:
         return f"The network sees no difference beyond chance between the values of {names}."
     first = different[0]
     return (
-        f"Pictures with {first.attribute} = {first.value} look different from the others: {first.corrected:.2f} SD "
-        f"apart beyond chance (p = {first.p_value:.3f})."
+        f"Pictures with {first.attribute} = {first.value} look different from the others to the network: "
+        f"{first.corrected:.2f} standard deviations apart beyond chance, where 0.2 is little and 0.8 is much "
+        f"(p = {first.p_value:.3f})."
     )
 
 
@@ -217,7 +234,7 @@ def _finding(result: ConditionsResult, one: Condition, severity: Severity) -> Fi
         metric=Metric(
             name=f"Distance of {one.attribute} = {one.value}",
             value=one.corrected,
-            unit="SD",
+            unit="standard deviations",
             n=one.n,
             note=f"measured {one.distance:.3f}, by chance {one.floor:.3f}, p = {one.p_value:.3f}; no interval",
         ),

@@ -172,7 +172,7 @@ def _top(judged: Sequence[Cell], config: SettingsConfig) -> tuple[TopRow, ...]:
 ANALYSIS = register(
     Analysis(
         name="settings",
-        version=3,
+        version=4,
         title="Settings",
         question="In which circumstances is each class shown, and in which hardly ever?",
         datasets=1,

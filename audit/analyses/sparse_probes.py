@@ -16,6 +16,7 @@ from pydantic import Field
 
 from audit.analyses.base import Analysis, Computed, Config, Need, Result, register
 from audit.concepts import sparse
+from audit.maths.partitions import names_alike
 from audit.maths.rows import arrange, bursts, one_a_burst, sample_bursts
 from audit.model import META_PREFIX, DatasetView, Neurons
 from audit.report import (
@@ -32,7 +33,7 @@ from audit.report import (
 )
 from audit.shown import counted, picture
 
-VERSION = 1
+VERSION = 2
 MIN_BURSTS = 20
 """Different pictures that an attribute and the rest need, each."""
 
@@ -186,14 +187,15 @@ def _attributes(view: DatasetView, own: npt.NDArray[np.int64]) -> list[_Asked]:
 
 
 def _metadata(view: DatasetView) -> list[str]:
-    """Columns of the user with 2 to 30 different texts, whole numbers or truths."""
-    kept = []
+    """Columns of the user with 2 to 30 different texts, whole numbers or truths that do not just rename the classes."""
+    kept, labels = [], view.column("label")
     for field in view.images.schema:
         kind = field.type
         is_discrete = pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
         if field.name.startswith(META_PREFIX) and is_discrete:
-            n = len(set(view.column(field.name)) - {None})
-            kept += [field.name] if 2 <= n <= MAX_VALUES else []
+            values = view.column(field.name)
+            is_asked = 2 <= len(set(values) - {None}) <= MAX_VALUES and not names_alike(values, labels)
+            kept += [field.name] if is_asked else []
     return sorted(kept)
 
 
@@ -273,9 +275,10 @@ def _summary(result: SparseProbesResult) -> str:
     if result.reason:
         return f"Not asked: {result.reason}."
     best = result.attributes[0]
+    n_alone = len(_alone(result)) or "none"
     return (
         f"Of {counted(len(result.attributes), 'class or value', 'classes and values')}, a single neuron surely knows "
-        f"{len(_alone(result))}; best known is {_called(best)}, told from the rest with an accuracy of "
+        f"{n_alone}; best known is {_called(best)}, told from the rest with an accuracy of "
         f"{best.levels[0].accuracy:.1%} by one neuron of layer {best.layer}."
     )
 

@@ -7,10 +7,12 @@ K. Hermann et al., ICLR 2024 (predictivity and availability); the mathematics is
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 
 from audit.analyses.base import Analysis, Computed, Need, register
+from audit.maths.intervals import wilson
 from audit.maths.rows import arrange
 from audit.model import DatasetView
 from audit.report import (
@@ -18,22 +20,22 @@ from audit.report import (
     ChartBlock,
     Column,
     Finding,
-    ImagesBlock,
     Metric,
     Section,
     Severity,
     TableBlock,
-    TextBlock,
 )
 from audit.shown import counted
 from audit.spurious import remedies
-from audit.spurious.candidates import BACKGROUND, METADATA, NEURON, STATISTIC
-from audit.spurious.evidence import SpuriousConfig
-from audit.spurious.harm import GROUPS, NO_CONFLICT
-from audit.spurious.results import SPURIOUS_SCHEMA, Feature, Read, SpuriousResult, chosen, nothing, result, table
+from audit.spurious.candidates import BACKGROUND, METADATA
+from audit.spurious.choice import chosen, leads
+from audit.spurious.evidence import CONFIRMED, SpuriousConfig
+from audit.spurious.harm import NO_CONFLICT
+from audit.spurious.results import SPURIOUS_SCHEMA, Feature, Read, SpuriousResult, nothing, result, table
 from audit.spurious.study import judged, study
+from audit.spurious.words import clause, listed, shares
 
-VERSION = 1
+VERSION = 2
 LEAST_IMAGES = 100
 NOT_PLACED = "Parts of the pictures were not embedded, so where a feature lies was not assessed (E2)."
 MUCH = 0.10
@@ -52,19 +54,20 @@ def compute(views: Sequence[DatasetView], config: SpuriousConfig, rng: np.random
         n_labelled = sum(label is not None for label in view.column("label"))
         return Computed(nothing(sample, n_labelled, config, reason), {"spurious": SPURIOUS_SCHEMA.empty_table()})
     found = study(sample, config, rng)
-    shown = chosen(found)
+    ties = chosen(found)
+    shown = leads(ties)
     tables = {
         "spurious": table(found),
         "conflicts": remedies.conflicts(sample, found, shown),
         "balanced_split": remedies.balanced_split(sample, found, shown, rng),
         "sample_weights": remedies.sample_weights(sample, found, shown),
     }
-    return Computed(result(sample, found, shown, tables["balanced_split"], config), tables)
+    return Computed(result(sample, found, ties, tables["balanced_split"], config), tables)
 
 
 def section(result: SpuriousResult) -> Section:
-    """Say how much the background gives away, which features do harm, and what to do."""
-    findings = [] if result.reason else [*_background_findings(result), *map(_feature_finding, result.features)]
+    """Say which class has a shortcut and what it costs, how much the background gives away, and what to do."""
+    findings = [] if result.reason else [*map(_feature_finding, result.features), *_background_findings(result)]
     return Section(
         id="spurious",
         title=ANALYSIS.title,
@@ -72,29 +75,35 @@ def section(result: SpuriousResult) -> Section:
         summary=_summary(result),
         analysis=ANALYSIS.name,
         version=VERSION,
-        findings=tuple(findings),
+        findings=_in_this_order(findings),
         headline=(_headline(result),),
         blocks=() if result.reason else _blocks(result),
         method=_method(result),
     )
 
 
+def _in_this_order(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings, none of which weighs more than one before it: a report sorts them by weight."""
+    weights = accumulate((one.weight for one in findings), min)
+    return tuple(one.model_copy(update={"weight": weight}) for one, weight in zip(findings, weights, strict=True))
+
+
 def _summary(result: SpuriousResult) -> str:
     if result.reason:
         return f"Not judged; there are too few: {result.reason}."
-    first = (
-        _background_sentence(result.read)
-        if result.read
-        else "Parts of the pictures were not embedded, so where a feature lies was not assessed (E2)."
-    )
-    tested = f"{result.n_associated:,} of {result.n_candidates:,} candidate features go with a class beyond chance"
-    if result.n_spurious:
-        return f"{first} {tested}, and {result.n_spurious:,} of them are spurious by the evidence."
-    if result.read is None:
-        return f"{first} {tested}."
-    if result.n_risks:
-        return f"{first} {tested}; {result.n_risks:,} of them lie in the background, and no harm was shown."
-    return f"{first} {tested}, and none was shown to be a shortcut."
+    first = _background_sentence(result.read) if result.read else NOT_PLACED
+    return f"{first} {_shortcuts(result.features)}"
+
+
+def _shortcuts(features: Sequence[Feature]) -> str:
+    """Which classes have a shortcut, or may have one."""
+    sure = [f"“{one.label}”" for one in features if one.is_spurious]
+    if sure:
+        return f"The evidence for a shortcut is complete for {listed(sure)}."
+    maybe = [f"“{one.label}”" for one in features if not one.is_look]
+    if maybe:
+        return f"A model may take a shortcut for {listed(maybe)}; the evidence is not complete."
+    return "No shortcut was found."
 
 
 def _background_sentence(read: Read) -> str:
@@ -152,55 +161,44 @@ def _background_findings(result: SpuriousResult) -> list[Finding]:
 
 
 def _feature_finding(one: Feature) -> Finding:
-    severity = Severity.PROBLEM if one.is_spurious else Severity.ATTENTION
-    n = one.n_agreeing + one.n_conflicting
+    severity = Severity.PROBLEM if one.is_spurious else Severity.INFO if one.is_look else Severity.ATTENTION
     return Finding(
         id=f"spurious.{one.name.replace(' ', '_')}",
         severity=severity,
         sentence=_sentence(one),
-        metric=_gap(one),
-        pictures=(*one.agreeing[:3], *one.conflicting[:9]),
+        metric=_gap(one) if one.gap is not None else _share(one),
+        pictures=(*one.agreeing[:3], *one.conflicting[:3]) if one.is_look else (*one.agreeing, *one.conflicting),
         action=_action(one),
         table="conflicts",
-        weight=one.n_conflicting / n if n else 0.0,
+        weight=(one.sizes[2] + one.sizes[3]) / max(1, sum(one.sizes)),
     )
 
 
-def _words(one: Feature) -> str:
-    """What a feature is called in a sentence."""
-    if one.kind == BACKGROUND:
-        return "the background"
-    if one.kind == NEURON:
-        return f"what {one.name.replace(':', ' neuron ')} of the network responds to"
-    if one.kind == STATISTIC:
-        return f"the statistic {one.name}"
-    return f"the metadata {one.name}" if one.kind == METADATA else f"{one.name} (a kind of picture border)"
-
-
 def _sentence(one: Feature) -> str:
-    risk = "Shortcut risk" if one.is_risk else "Tied to one class"
-    more = f" ({one.n_more:,} more features say the same)" if one.n_more else ""
-    if one.verdict == "confirmed" and one.gap is None:
-        return f"A person confirmed that {_words(one)} is spurious for {one.label}{more}."
     if one.gap is not None and one.gap_low is not None and one.gap_low > 0:
-        word = "Spurious" if one.is_spurious else "Harmful"
-        where = f"in which {_words(one)} disagrees with the label ({one.label} or not)"
-        if one.kind == BACKGROUND:
-            where = f"whose background is usual for the other label ({one.label} or not)"
-        return f"{word}: pictures {where} are recognised {100 * one.gap:.0f} points less often{more}."
-    if one.reason.startswith(NO_CONFLICT):
-        return (
-            f"{risk}: {_words(one)} goes with {one.label}, and hardly any picture shows one without the other"
-            f"{more}, so whether a model relies on it cannot be measured here."
-        )
-    return f"{risk}: {_words(one)} goes with {one.label}{more}; no harm was shown."
+        return _harmful(one, f"are recognised {counted(round(100 * one.gap), 'point')} less often")
+    if one.verdict == CONFIRMED:
+        return f"A person confirmed a shortcut for “{one.label}”: {shares(one)}."
+    kind = "A possible shortcut in the background of" if one.is_risk else "Something else than the object marks"
+    if one.is_look:
+        kind = "The look of whole pictures, which the object may cause, marks"
+    told = next((also for also in one.also if one.is_background and also.kind == METADATA), one)
+    costs = "with too few exceptions to measure the harm" if one.gap is None else "but no harm was shown"
+    return f"{kind} “{one.label}”: {shares(told)}, {costs}."
+
+
+def _harmful(one: Feature, costs: str) -> str:
+    if one.is_background:
+        kind = "A shortcut" if one.is_spurious else "Perhaps a shortcut"
+        return f"{kind} in the background of “{one.label}”: pictures whose background does not fit {costs}."
+    kind = "A shortcut for" if one.is_spurious else "Perhaps a shortcut for"
+    return f"{kind} “{one.label}”: {clause(one)}, and pictures where that does not fit the label {costs}."
 
 
 def _gap(one: Feature) -> Metric:
     n = one.n_agreeing + one.n_conflicting
-    if one.gap is None:
-        return Metric(name="Accuracy lost in conflict", value=None, n=n, note=one.reason or "not measured")
-    note = "accuracy where feature and label agree, less where they conflict"
+    note = "accuracy where background and label agree" if one.is_background else "accuracy where it fits the label"
+    note += ", less where they conflict" if one.is_background else ", less where it does not"
     if one.before is not None and one.after is not None:
         note += f"; the worst group: {one.before:.0%}, {one.after:.0%} after fitting with balanced groups"
     return Metric(
@@ -210,43 +208,61 @@ def _gap(one: Feature) -> Metric:
         high=one.gap_high,
         unit="share",
         n=n,
+        note=f"{note}; {_evidence(one)}",
+    )
+
+
+def _share(one: Feature) -> Metric:
+    """How many of the class have it, where what it costs cannot be measured."""
+    _, _, without, having = one.sizes
+    low, high = wilson(having, without + having) if without + having else (None, None)
+    note = f"{one.outside:.0%} of the others; {one.reason or 'harm was not measured'}; {_evidence(one)}"
+    return Metric(
+        name=f"Pictures of “{one.label}” that have it",
+        value=one.inside,
+        low=low,
+        high=high,
+        unit="share",
+        n=without + having,
         note=note,
     )
 
 
+def _evidence(one: Feature) -> str:
+    """What it is called in the tables, its levels of evidence, and what else says the same."""
+    also = [f"{clause(other)} ({other.inside:.0%} against {other.outside:.0%})" for other in one.also]
+    more = [f"{counted(one.n_more, 'more feature')} of this class"] * bool(one.n_more)
+    same = f"; the same say {listed([*also, *more])}" if also or more else ""
+    return f"told by {one.name}, evidence {one.level or 'none'}{same}"
+
+
 def _action(one: Feature) -> str:
     if one.reason.startswith(NO_CONFLICT):
-        return f"Collect pictures of {one.label} without the feature and of the others with it; then audit again."
+        return (
+            f"Collect pictures of “{one.label}” that are otherwise, and of the others that are so (table conflicts "
+            "lists the few there are); then audit again."
+        )
     if one.is_risk or one.is_spurious:
         return (
             "Collect more pictures like the conflicting ones (table conflicts), or train with sample_weights; test on "
-            "balanced_split. Look at the pictures and record whether it is spurious (verdicts)."
+            "balanced_split. Look at the pictures and record whether it is a shortcut (assay verdict)."
         )
     if one.kind == BACKGROUND:
         return (
             "Look at the conflicting pictures: the object alone says as much, perhaps by what is left of the place. "
             "If it is the background, collect more like them or train with sample_weights; given boxes would tell."
         )
-    return "It has no place in the picture: look at the conflicting pictures and record a verdict before acting."
+    return "Look at the conflicting pictures, and record whether it is a shortcut (assay verdict) before acting."
 
 
 def _blocks(result: SpuriousResult) -> tuple[Block, ...]:
     blocks: list[Block] = []
+    if result.features:
+        blocks += [_features_table(result), _remedies(result.features)]
     if result.read is not None:
         blocks.append(_parts_table(result.read))
-        blocks.append(TextBlock(title="Where the object is", text=_whose_boxes(result.read)))
     if result.plane:
         blocks.append(_plane(result))
-    for one in result.features:
-        groups = tuple(group for group in (one.agreeing, one.conflicting) if group)
-        captions = [f"{one.n_agreeing:,} pictures agree: {one.label} with it, others without"] * bool(one.agreeing)
-        captions += [f"{one.n_conflicting:,} pictures conflict: collect or up-weight these"] * bool(one.conflicting)
-        if groups:
-            blocks.append(
-                ImagesBlock(title=f"{one.name}: agreeing and conflicting", groups=groups, captions=tuple(captions))
-            )
-    if result.features:
-        blocks += [_features_table(result.features), *_remedies(result.features)]
     return tuple(blocks)
 
 
@@ -274,7 +290,10 @@ def _parts_table(read: Read) -> TableBlock:
             Column(name="accuracy", title="Balanced accuracy", align="right", format="percent"),
         ),
         rows=rows,
-        note=f"Probes out of fold on {read.n:,} pictures; of the two fillings of the background the weaker one.",
+        note=(
+            f"Probes out of fold on {read.n:,} pictures; of the two fillings of the background the weaker one. "
+            f"{_whose_boxes(read)}"
+        ),
     )
 
 
@@ -289,7 +308,7 @@ def _plane(result: SpuriousResult) -> ChartBlock:
         vega_lite={
             "mark": {"type": "point", "filled": True, "size": 60},
             "data": {"values": values},
-            "height": 280,
+            "height": 200,
             "encoding": {
                 "x": {
                     "field": "availability",
@@ -304,61 +323,54 @@ def _plane(result: SpuriousResult) -> ChartBlock:
     )
 
 
-def _features_table(features: Sequence[Feature]) -> TableBlock:
+def _features_table(result: SpuriousResult) -> TableBlock:
     numbers = (("g", "Predictivity"), ("object", "Object alone"), ("background", "Background alone"))
     return TableBlock(
         title="The evidence",
         columns=(
-            Column(name="feature", title="Feature"),
             Column(name="class", title="Class"),
+            Column(name="feature", title="Feature"),
             *(Column(name=name, title=title, align="right", format="number") for name, title in numbers),
             Column(name="earliest", title="Earliest layer (of the class)"),
             Column(name="level", title="Evidence"),
         ),
         rows=tuple(
-            (f.name, f.label, f.g, f.foreground, f.background, f"{f.earliest} ({f.earliest_of_class})", f.level)
-            for f in features
+            (f.label, f.name, f.g, f.foreground, f.background, f"{f.earliest} ({f.earliest_of_class})", f.level)
+            for f in result.features
         ),
         source="spurious",
-        note="E1 goes with the class, E2 from the background, E3 read earlier or simpler, E4 harmful, E5 confirmed.",
-    )
-
-
-def _remedies(features: Sequence[Feature]) -> tuple[TableBlock, TableBlock]:
-    """The groups that the weights balance, and what the balanced split uses."""
-    feature, counts = Column(name="feature", title="Feature"), {"align": "right", "format": "integer"}
-    groups = tuple(
-        (f.name, GROUPS[i].replace("the class", f.label).replace("another class", "others"), n, _weight(f, n))
-        for f in features
-        for i, n in enumerate(f.sizes)
-    )
-    weights = TableBlock(
-        title="Weights that balance the groups",
-        columns=(
-            feature,
-            Column(name="group", title="Group"),
-            Column.model_validate({"name": "n", "title": "Pictures", **counts}),
-            Column(name="weight", title="Weight of each", align="right", format="number"),
+        note=(
+            "E1 goes with the class, E2 from the background, E3 read earlier or simpler, E4 harmful, E5 confirmed. "
+            f"{result.n_associated:,} of {result.n_candidates:,} candidates go with a class beyond chance, "
+            f"{result.n_risks:,} of them from the background."
         ),
-        rows=groups,
+    )
+
+
+def _remedies(features: Sequence[Feature]) -> TableBlock:
+    """The groups that the weights balance, and how many pictures the balanced split uses."""
+    counts = ("of the class, with it", "of the class, without it", "others, with it", "others, without it")
+    more = ("heaviest weight", "train", "test")
+    return TableBlock(
+        title="What weights and a balanced split make of it",
+        columns=(
+            Column(name="class", title="Class"),
+            *(Column(name=name, title=name.capitalize(), align="right", format="integer") for name in counts),
+            Column(name=more[0], title="Heaviest weight", align="right", format="number"),
+            *(Column(name=name, title=f"Used to {name}", align="right", format="integer") for name in more[1:]),
+        ),
+        rows=tuple((f.label, *(f.sizes[i] for i in (3, 2, 1, 0)), _heaviest(f), *f.used) for f in features),
         source="sample_weights",
-    )
-    split = TableBlock(
-        title="A split on which the feature does not pay",
-        columns=(
-            feature,
-            Column.model_validate({"name": "train", "title": "Used for training", **counts}),
-            Column.model_validate({"name": "test", "title": "Used for testing", **counts}),
+        note=(
+            "Weights give the four groups the same sum; the mean weight is 1. The balanced split uses as many pictures "
+            "of each group in either part, copies and groups of pictures together."
         ),
-        rows=tuple((f.name, *f.used) for f in features),
-        source="balanced_split",
-        note="As many pictures of each group in either part, copies and groups of pictures together.",
     )
-    return weights, split
 
 
-def _weight(one: Feature, n: int) -> float | None:
-    return sum(one.sizes) / (sum(size > 0 for size in one.sizes) * n) if n else None
+def _heaviest(one: Feature) -> float:
+    held = [size for size in one.sizes if size]
+    return sum(held) / (len(held) * min(held)) if held else 0.0
 
 
 def _method(result: SpuriousResult) -> str:

@@ -6,6 +6,8 @@ Bailey, "Information Theoretic Measures for Clusterings Comparison", JMLR 11 (20
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, xlogy
@@ -85,3 +87,12 @@ def _entropy(shares: Float64) -> float:
 
 def _pairs(counts: npt.NDArray[np.float64] | np.float64) -> float:
     return float((counts * (counts - 1) / 2).sum())
+
+
+def names_alike(values: Sequence[object], others: Sequence[object]) -> bool:
+    """Whether two columns say the same in other words: one to one, for all rows known in both; None is not known.
+
+    Columns of one value, or never known together, say nothing of each other.
+    """
+    pairs = {(one, other) for one, other in zip(values, others, strict=True) if None not in (one, other)}
+    return len(pairs) >= 2 and len({one for one, _ in pairs}) == len(pairs) == len({other for _, other in pairs})

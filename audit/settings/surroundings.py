@@ -80,7 +80,9 @@ def _about(data: Labelled, groups: Groups, kept: tuple[int, ...], config: Settin
     n_one_sided = int((table.max(axis=0) >= ONE_SIDED * table.sum(axis=0)).sum())
     sides = {"n_one_sided": n_one_sided, "n_classes": len(data.classes)}
     if len(kept) < 2:
-        return Contexts(reason=ONE_CLASS_EACH, **known, **sides)
+        is_mixed = 2 * table.max(axis=1).sum() <= table.sum()
+        small = f"no two groups of alike edges have {config.min_context} pictures from each of two classes"
+        return Contexts(reason=small if is_mixed else ONE_CLASS_EACH, **known, **sides)
     return Contexts(**known, **sides)
 
 

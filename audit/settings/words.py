@@ -13,6 +13,9 @@ LOOK_FIRST = (
     "Look at the pictures first: where objects reach the edge of the picture, a context can be the object itself."
 )
 
+SAME = 0.999
+"""Adjusted mutual information from which a column may be another name of the class."""
+
 
 def findings(result: SettingsResult) -> tuple[Finding, ...]:
     """What a reader must know, in the order of the analysis."""
@@ -98,8 +101,11 @@ def _severity(result: SettingsResult, tie: Tie) -> Severity:
     return Severity.ATTENTION
 
 
-def _first_look(tie: Tie) -> str:
-    return f"{LOOK_FIRST} " if tie.source == "context" else ""
+def _first_look(result: SettingsResult, tie: Tie) -> str:
+    if tie.source == "context":
+        return f"{LOOK_FIRST} "
+    is_name = any(about.name == tie.attribute and about.shared > SAME for about in result.attributes)
+    return f"If {tie.attribute} only names the class in other words, there is nothing to do. " if is_name else ""
 
 
 def _share_metric(tie: Tie) -> Metric:
@@ -129,8 +135,8 @@ def _dominance_finding(result: SettingsResult, tie: Tie, i: int) -> Finding:
         metric=_share_metric(tie),
         pictures=(*tie.pictures, *tie.exceptions),
         action=(
-            f"{_first_look(tie)}Collect or up-weight pictures of {tie.label} in other settings, and test a model on "
-            "those alone."
+            f"{_first_look(result, tie)}Collect or up-weight pictures of {tie.label} in other settings, and test a "
+            "model on those alone."
         ),
         table="settings",
         weight=tie.n / result.n,
@@ -146,8 +152,8 @@ def _leaning_finding(result: SettingsResult) -> Finding:
         metric=_share_metric(first),
         pictures=(*first.pictures, *first.exceptions),
         action=(
-            f"{_first_look(first)}Report accuracy for each class in each setting, and collect or up-weight the rare "
-            "combinations (tables/settings.parquet)."
+            f"{_first_look(result, first)}Report accuracy for each class in each setting, and collect or up-weight the "
+            "rare combinations (tables/settings.parquet)."
         ),
         table="settings",
         weight=first.n_value / result.n,

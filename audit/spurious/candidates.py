@@ -26,6 +26,9 @@ BACKGROUND = "background"
 MAX_VALUES = 30
 """A metadata column of text with more values than this names images, not circumstances."""
 
+MAX_CODES = 10
+"""A column of whole numbers with at most so many values is taken for codes, each of which may go with a class."""
+
 CLUSTER_COUNTS = (24, 16, 12, 8, 6, 4)
 """Numbers of kinds of surroundings that are tried, the finest first."""
 
@@ -148,13 +151,14 @@ def _metadata(view: DatasetView, ignored: str) -> list[_Column]:
         name, kind = column.removeprefix(META_PREFIX), view.images.schema.field(column).type
         if name == ignored:
             continue
-        if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
-            found.append((Candidate(name, METADATA), view.numbers(column)))
-            continue
-        values = np.array([None if v is None else str(v) for v in view.column(column)], dtype=object)
+        values = np.array([None if v in (None, "") else str(v) for v in view.column(column)], dtype=object)
         states = sorted({v for v in values if v is not None})
-        if 2 <= len(states) <= MAX_VALUES:
+        is_code = pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+        is_float = pa.types.is_floating(kind)
+        if not is_float and 2 <= len(states) <= (MAX_CODES if is_code else MAX_VALUES):
             found += [(Candidate(f"{name} = {v}", METADATA), (values == v).astype(np.float64)) for v in states]
+        if is_float or (is_code and len(states) > 2):
+            found.append((Candidate(name, METADATA), view.numbers(column)))
     return found
 
 

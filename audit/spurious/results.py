@@ -14,16 +14,15 @@ from audit.analyses.base import Result
 from audit.model import DatasetView
 from audit.report import Picture
 from audit.shown import picture
-from audit.spurious.candidates import NEURON
-from audit.spurious.evidence import CONFIRMED, REJECTED, Evidence, Sample, SpuriousConfig, Study
-from audit.spurious.harm import NO_CONFLICT, sizes
+from audit.spurious.candidates import BACKGROUND, METADATA, NEURON
+from audit.spurious.choice import Tie
+from audit.spurious.evidence import Evidence, Sample, SpuriousConfig, Study
+from audit.spurious.harm import sizes
 from audit.spurious.remedies import grouped
+from audit.spurious.words import Named, caption
 
-SHOWN_RISKS, SHOWN_OTHERS = 3, 2
-"""Findings of features with a place in the picture, and of others."""
-
-SHOWN = 5
-"""Pictures shown of each kind."""
+SHOWN = 3
+"""Pictures shown of each group."""
 
 SPURIOUS_SCHEMA = pa.schema(
     [
@@ -65,13 +64,10 @@ class Read(Result):
     n_given: int
 
 
-class Feature(Result):
+class Feature(Named):
     """A feature to be shown."""
 
-    name: str
-    kind: str
     layer: str
-    label: str
     g: float
     p_max_t: float
     foreground: float | None
@@ -83,19 +79,23 @@ class Feature(Result):
     gap_high: float | None
     before: float | None
     after: float | None
-    sizes: tuple[int, int, int, int]
-    """Pictures of each group of :data:`audit.spurious.harm.GROUPS`."""
     used: tuple[int, int]
     """Pictures used of the train and the test part of the balanced split."""
     reason: str
-    levels: tuple[str, ...]
     verdict: str
     is_spurious: bool
     is_risk: bool
     n_more: int
     """Further features of the same evidence on the same class."""
+    also: tuple[Named, ...]
+    """What else goes with the class, of other kinds."""
     agreeing: tuple[Picture, ...]
     conflicting: tuple[Picture, ...]
+
+    @property
+    def is_look(self) -> bool:
+        """Whether it is only the look of whole pictures, which objects change too, and its harm was not measured."""
+        return self.gap is None and self.kind != METADATA and not self.is_risk and not self.is_spurious
 
     @property
     def n_agreeing(self) -> int:
@@ -106,11 +106,6 @@ class Feature(Result):
     def n_conflicting(self) -> int:
         """Pictures in which it does not."""
         return self.sizes[1] + self.sizes[2]
-
-    @property
-    def level(self) -> str:
-        """The levels in one text."""
-        return "+".join(self.levels)
 
 
 class Point(Result):
@@ -149,7 +144,7 @@ def nothing(sample: Sample, n_labelled: int, config: SpuriousConfig, reason: str
 
 
 def result(
-    sample: Sample, found: Study, chosen: Sequence[Evidence], split: pa.Table, config: SpuriousConfig
+    sample: Sample, found: Study, ties: Sequence[Tie], split: pa.Table, config: SpuriousConfig
 ) -> SpuriousResult:
     """The result of a study, with the pictures that will be shown and the sizes of the balanced split."""
     view = sample.view
@@ -168,33 +163,14 @@ def result(
         n_spurious=sum(one.is_spurious for one in found.found),
         read=None if found.readable is None else Read(**vars(found.readable)),
         features=tuple(
-            _feature(sample, found, one, (used[one.candidate.name, "train"], used[one.candidate.name, "test"]))
-            for one in chosen
+            _feature(sample, found, tie, tuple(used[tie.lead.candidate.name, part] for part in ("train", "test")))
+            for tie in ties
         ),
         plane=_plane(found),
         accuracy=found.accuracy,
         used_predictions=found.used_predictions,
         has_neurons=view.neurons is not None,
     )
-
-
-def chosen(found: Study) -> list[Evidence]:
-    """The features that become findings: confirmed ones, the strongest of each class with a place, harmful others."""
-    examined = [one for one in found.found if one.cue is not None and one.verdict != REJECTED]
-    confirmed = [one for one in examined if one.verdict == CONFIRMED]
-    risks: dict[str, Evidence] = {}
-    for one in examined:
-        if one.is_risk and one.verdict != CONFIRMED:
-            risks.setdefault(one.label, one)
-    others = [one for one in examined if not one.is_risk and not one.is_spurious and _needs_a_look(one)]
-    return [*confirmed, *list(risks.values())[:SHOWN_RISKS], *others[:SHOWN_OTHERS]]
-
-
-def _needs_a_look(one: Evidence) -> bool:
-    """Whether a feature without a place in the picture is harmful, or so tied to its class that harm cannot be seen."""
-    if one.candidate.kind == NEURON or "E1" not in one.levels or one.harm is None:
-        return False
-    return "E4" in one.levels or one.harm.reason.startswith(NO_CONFLICT)
 
 
 def table(found: Study) -> pa.Table:
@@ -234,15 +210,14 @@ def _known(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _feature(sample: Sample, found: Study, one: Evidence, used: tuple[int, int]) -> Feature:
-    rows, groups, strength = grouped(sample, found, one)
-    cost = one.harm
+def _feature(sample: Sample, found: Study, tie: Tie, used: Sequence[int]) -> Feature:
+    one, cost = tie.lead, tie.lead.harm
+    known = grouped(sample, found, one)
     same = [e for e in found.found if e.label == one.label and e.is_risk == one.is_risk and e.is_risk]
+    named = _named(sample, found, one)
     return Feature(
-        name=one.candidate.name,
-        kind=one.candidate.kind,
+        **vars(named),
         layer=one.candidate.layer,
-        label=one.label,
         g=one.g,
         p_max_t=one.p_max_t,
         foreground=_known(one.foreground),
@@ -254,16 +229,30 @@ def _feature(sample: Sample, found: Study, one: Evidence, used: tuple[int, int])
         gap_high=None if cost is None else _known(cost.high),
         before=None if cost is None else _known(cost.before),
         after=None if cost is None else _known(cost.after),
-        sizes=sizes(groups),
-        used=used,
+        used=(used[0], used[1]),
         reason="" if cost is None else cost.reason,
-        levels=tuple(sorted(one.levels)),
         verdict=one.verdict,
         is_spurious=one.is_spurious,
         is_risk=one.is_risk,
         n_more=max(0, len(same) - 1),
-        agreeing=_pictures(sample.view, (rows, groups, strength), (3, 0)),
-        conflicting=_pictures(sample.view, (rows, groups, strength), (2, 1)),
+        also=tuple(_named(sample, found, other) for other in tie.also),
+        agreeing=_pictures(sample.view, named, known, (3, 0)),
+        conflicting=_pictures(sample.view, named, known, (2, 1)),
+    )
+
+
+def _named(sample: Sample, found: Study, one: Evidence) -> Named:
+    _, groups, _ = grouped(sample, found, one)
+    candidate, levels = one.candidate, tuple(sorted(one.levels))
+    return Named(
+        name=candidate.name,
+        kind=candidate.kind,
+        sign=one.sign,
+        label=one.label,
+        levels=levels,
+        sizes=sizes(groups),
+        is_background=one.is_contextual or candidate.kind == BACKGROUND,
+        of_two=len(sample.names) == 2,
     )
 
 
@@ -271,15 +260,16 @@ Known = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float
 """What :func:`audit.spurious.remedies.grouped` gives."""
 
 
-def _pictures(view: DatasetView, known: Known, wanted: tuple[int, int]) -> tuple[Picture, ...]:
+def _pictures(view: DatasetView, named: Named, known: Known, wanted: tuple[int, int]) -> tuple[Picture, ...]:
     """The clearest images of two groups, some of each, with what they are."""
     rows, groups, strength = known
     shown = []
     for group in wanted:
         at = np.flatnonzero(groups == group)
         at = at[np.lexsort((rows[at], -np.abs(strength[at])))][:SHOWN]
-        says = "with the feature" if group % 2 else "without the feature"
-        shown += [picture(view, int(r), f"{view.images.column('label')[int(r)].as_py()}, {says}") for r in rows[at]]
+        for r in rows[at]:
+            label = view.images.column("label")[int(r)].as_py()
+            shown.append(picture(view, int(r), caption(named, label, group)))
     return tuple(shown)
 
 

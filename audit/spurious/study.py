@@ -5,7 +5,8 @@ The stages and their order: docs/spurious.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from audit.maths.probes import deal_folds
 from audit.maths.rows import bursts, sample_bursts
 from audit.model import META_PREFIX, DatasetView, Parts
 from audit.parts.boxes import widened
-from audit.spurious import context, harm
+from audit.spurious import choice, context, harm
 from audit.spurious.availability import Availability, availability, directions
 from audit.spurious.candidates import BACKGROUND, NEURON, Candidate, Candidates, collect, joined
 from audit.spurious.evidence import CONFIRMED, Evidence, Sample, SpuriousConfig, Study
@@ -114,14 +115,15 @@ def merged(
     """Candidates that stand for themselves, and those that each of them stands for.
 
     In the order of falling g, a candidate takes with it all later ones whose ranks correlate with its own beyond
-    ``SAME``, whatever the sign. Candidates below the floor only ever stand for themselves.
+    ``SAME``, whatever the sign; of two that tell the same, what images of the class have comes before what they lack.
+    Candidates below the floor only ever stand for themselves.
 
     Returns
     -------
     kept : int64 (k,), by falling g
     alike : mapping of kept number to numbers
     """
-    order = np.lexsort((np.arange(len(strength.g)), -strength.g))
+    order = np.lexsort((np.arange(len(strength.g)), strength.sign < 0, -np.round(strength.g, 9)))
     strong = order[strength.g[order] >= floor]
     unit = ranks[:, strong] / np.maximum(np.linalg.norm(ranks[:, strong], axis=0), 1e-9)
     same = np.abs(unit.T @ unit) > SAME
@@ -278,7 +280,7 @@ def _examined(
     rng: np.random.Generator,
 ) -> list[Evidence]:
     """The strongest candidates with their availability and harm."""
-    strong = sorted((one for one in found if _is_associated(one, config) or one.verdict), key=_promise)
+    strong = _in_turn([one for one in found if _is_associated(one, config) or one.verdict])
     chosen = {one.number for one in strong[: config.examined]}
     in_a = harm.halves(sample.bursts, sample.classes, rng)
     layers = _Layers(sample, rng)
@@ -383,15 +385,41 @@ def _is_associated(one: Evidence, config: SpuriousConfig) -> bool:
     return one.g >= config.floor and one.p_max_t <= config.alpha
 
 
+def _in_turn(found: Sequence[Evidence]) -> list[Evidence]:
+    """The order in which candidates are examined: verdicts, the most promising of each class and kind, the second of
+    each, and so on; what lies on the object last.
+
+    By promise alone, the many neurons of one class would leave nothing of the others.
+    """
+    seen: Counter[tuple[str, str, bool]] = Counter()
+    turns = []
+    for one in sorted(found, key=_promise):
+        own = one.label, one.candidate.kind, one.is_contextual
+        turns.append(((_is_last(one), seen[own], -choice.strength(one), one.number), one))
+        seen[own] += not one.verdict
+    return [one for _, one in sorted(turns, key=lambda turn: (not turn[1].verdict, *turn[0]))]
+
+
+def _is_last(one: Evidence) -> bool:
+    return one.candidate.kind == NEURON and not one.is_contextual
+
+
 def _promise(one: Evidence) -> tuple[float, ...]:
     """Order in which candidates are examined: a person's verdicts, context, what has no place, the rest."""
     kind = 0 if one.verdict else 1 if one.is_contextual else 2 if one.candidate.kind != NEURON else 3
-    return kind, -(one.background if one.is_contextual else one.g), one.number
+    return kind, -choice.strength(one), one.number
 
 
 def _order(one: Evidence) -> tuple[float, ...]:
     """Strongest evidence first; what has no place in the picture before what lies on the object."""
-    strength = one.background if one.is_contextual else one.g
     is_tied = "E1" in one.levels
     has_no_place = is_tied and one.candidate.kind != NEURON
-    return -one.is_spurious, -one.is_risk, -has_no_place, -("E4" in one.levels), -is_tied, -strength, one.number
+    return (
+        -one.is_spurious,
+        -one.is_risk,
+        -has_no_place,
+        -("E4" in one.levels),
+        -is_tied,
+        -choice.strength(one),
+        one.number,
+    )

@@ -58,6 +58,35 @@ def test_a_column_of_names_is_no_setting() -> None:
     assert {one.attribute for one in run(view(1)).result.conditions} == {"split", "time"}
 
 
+def test_a_column_that_names_the_classes_in_other_words_is_no_setting() -> None:
+    one = view(1)
+    twin = pa.array([label and label.upper() for label in one.column("label")])
+    one = dataclasses.replace(one, images=one.images.append_column("meta.twin", twin))
+    assert {found.attribute for found in run(one).result.conditions} == {"split", "time"}
+
+
+def test_a_difference_is_found_among_many_columns_that_make_none() -> None:
+    one = view(1, night=1.5)
+    rng = np.random.default_rng(0)
+    for number in range(11):
+        column = pa.array(rng.choice(["yes", "no"], len(one)).tolist())
+        one = dataclasses.replace(one, images=one.images.append_column(f"meta.noise{number}", column))
+    result = run(one).result
+    assert {(found.attribute, found.p_value) for found in result.conditions if found.p_value <= 0.05} == {
+        ("time", 13 / 520)
+    }
+
+
+def test_of_very_many_columns_those_known_of_most_pictures_are_compared() -> None:
+    one = view(1, n_per_class=30)
+    for number in range(30):
+        column = [None if row < number else str(row % 2) for row in range(len(one))]
+        one = dataclasses.replace(one, images=one.images.append_column(f"meta.c{number:02d}", pa.array(column)))
+    few = dataclasses.replace(one.neurons, values=one.neurons.values[:, :2], layers={"x": slice(0, 2)})
+    found = {c.attribute for c in run(dataclasses.replace(one, neurons=few)).result.conditions}
+    assert found == {"time", *(f"c{number:02d}" for number in range(24))}
+
+
 def test_pictures_of_a_value_come_from_that_value() -> None:
     one = view(1, night=1.5)
     nights = {path for path, time in zip(one.column("path"), one.column("meta.time"), strict=True) if time == "night"}

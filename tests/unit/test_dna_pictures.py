@@ -194,6 +194,14 @@ def test_an_exact_distance_is_that_of_others(left: list[float], right: list[floa
     assert wasserstein_groups(values, inside[None])[0, 0] == pytest.approx(wasserstein_distance(left, right), abs=1e-9)
 
 
+def test_an_exact_distance_is_the_same_whatever_neurons_and_groups_are_measured_with_it() -> None:
+    rng = np.random.default_rng(0)
+    values, groups = rng.normal(size=(30, 65)), rng.random((70, 30)) < 0.5
+    whole = wasserstein_groups(values, groups)
+    apart = [[wasserstein_groups(values[:, [j]], groups[[b]])[0, 0] for j in (0, 64)] for b in (0, 69)]
+    assert whole[np.ix_([0, 69], [0, 64])].tolist() == apart
+
+
 def test_groups_of_one_source_have_even_p_values() -> None:
     rng = np.random.default_rng(0)
     inside = np.arange(40) < 20

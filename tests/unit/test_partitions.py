@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
-from audit.maths.partitions import adjusted_mutual_information, adjusted_rand, contingency
+from audit.maths.partitions import adjusted_mutual_information, adjusted_rand, contingency, names_alike
 
 codes = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), min_size=5, max_size=60)
 
@@ -48,3 +48,9 @@ def test_large_tables_keep_the_expectation_of_scikit_learn() -> None:
 
 def test_one_group_alone_shares_no_information() -> None:
     assert adjusted_mutual_information(contingency(np.zeros(9, int), np.arange(9))) == 0
+
+
+def test_columns_say_the_same_only_where_they_are_one_to_one() -> None:
+    assert names_alike(["a", "b", None, "a"], ["A", "B", "B", None])
+    assert not names_alike(["a", "b", "b"], ["A", "B", "A"])
+    assert not names_alike(["a", "a"], ["A", "A"])

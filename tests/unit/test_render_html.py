@@ -15,7 +15,7 @@ from audit.assemble import assemble
 from audit.errors import ConfigError
 from audit.render import render_html, stylesheet
 from audit.render.pictures import Album
-from audit.report import ChartBlock, Column, ImagesBlock, MetricBlock, Report, TableBlock
+from audit.report import ChartBlock, Column, ImagesBlock, Metric, MetricBlock, Report, TableBlock
 from tests.sample_pictures import HOSTILE, OVERRIDE, RIGHT_TO_LEFT, picture, scene, thumbnail
 from tests.sample_report import audit_report, clean_report, comparison_report
 
@@ -192,6 +192,12 @@ def test_a_suppressed_number_says_why() -> None:
 def test_the_first_screen_shows_three_findings_one_section_each_before_a_second() -> None:
     cards = re.findall(r'<a class="go" href="#(q-\w+)-', audit_page())
     assert cards == ["q-duplicates", "q-leakage", "q-labels"]
+
+
+def test_a_number_of_the_first_screen_has_its_unit_beside_its_interval() -> None:
+    gain = Metric(name="Gain", value=1.3, low=0.7, high=1.7, unit="percentage points", n=90)
+    text = body(render_html(clean_report().model_copy(update={"headline": (gain,)}), thumbnail))
+    assert "0.700 – 1.70 percentage points · n&nbsp;=&nbsp;90" in text
 
 
 def test_long_tables_are_cut_and_say_so() -> None:

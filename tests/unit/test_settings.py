@@ -91,6 +91,15 @@ def test_a_class_that_is_always_shown_in_one_place_is_named() -> None:
     assert "beach" in finding.sentence
 
 
+def test_a_column_that_may_only_be_another_name_of_the_class_is_said_to_be_so() -> None:
+    twin = compute(
+        [_view(["a"] * 50 + ["b"] * 50, ["A"] * 50 + ["B"] * 50)], SettingsConfig(), np.random.default_rng(0)
+    )
+    assert section(twin.result).findings[0].action.startswith("If place only names the class in other words, ")
+    tied = compute([_tied()], SettingsConfig(), np.random.default_rng(0))
+    assert not section(tied.result).findings[0].action.startswith("If")
+
+
 def test_one_tied_class_is_said_in_the_singular() -> None:
     result = compute([_tied()], SettingsConfig(), np.random.default_rng(0)).result
     assert section(result).summary == "1 class is tied to one setting: boat to place = beach."

@@ -112,6 +112,19 @@ def test_groups_that_are_the_classes_are_no_surroundings() -> None:
     assert ONE_CLASS_EACH in section(result).summary
 
 
+def test_equal_pictures_of_two_classes_are_not_said_to_be_of_one_class_each() -> None:
+    alike = np.full((80, C), 0.5, np.float16)
+    result = compute([seen(["gull", "finch"] * 40, alike)], QUICK, np.random.default_rng(0)).result
+    assert "no two groups of alike edges have 20 pictures from each of two classes" in section(result).summary
+
+
+def test_groups_too_small_for_every_class_are_not_said_to_be_of_one_class_each() -> None:
+    places = np.arange(240) % 2
+    labels = [f"class {number // 6}" for number in range(240)]
+    result = compute([seen(labels, borders(places))], QUICK, np.random.default_rng(0)).result
+    assert "no two groups of alike edges have 20 pictures" in section(result).summary
+
+
 def test_ties_to_groups_that_most_classes_fill_alone_are_a_hint_only() -> None:
     labels: list[str | None] = [c for c in ("gull", "tern", "finch", "wren") for _ in range(60)]
     places = np.repeat([0, 0, 1, 1], 60)

@@ -101,6 +101,16 @@ def test_values_of_the_metadata_are_asked_too():
     assert {a.value for a in result.attributes if a.name == "time"} == {"day", "dusk", "night"}
 
 
+def test_a_column_that_names_the_classes_in_other_words_is_not_asked_again():
+    labels = ["OWL"] * 100 + ["OTHER"] * 200
+    assert [a.name for a in run(planted_view(meta=labels)).result.attributes] == ["class"]
+
+
+def test_that_no_class_is_known_to_one_neuron_is_said_in_a_word():
+    section = ANALYSIS.section(run(planted_view(shift=0.0)).result)
+    assert "a single neuron surely knows none;" in section.summary
+
+
 def test_the_order_of_the_rows_changes_nothing():
     view = planted_view()
     left, right = run(view), run(shuffled(view, 2))

@@ -3,9 +3,11 @@
 import dataclasses
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from audit.analyses.spurious import compute, section
+from audit.assemble import rank_findings
 from audit.fingerprint import canonical_json
 from audit.maths.rows import arrange
 from audit.report import Severity
@@ -57,7 +59,9 @@ def test_harm_is_found_where_label_and_background_conflict(computed):
     assert found.gap_low > 0
     assert "E4" in found.levels
     finding = next(f for f in section(computed.result).findings if f.severity is Severity.PROBLEM)
-    assert finding.sentence.startswith("Spurious: ")
+    assert finding.sentence.startswith(
+        "A shortcut in the background of “class 0”: pictures whose background does not fit"
+    )
     assert finding.metric.low <= finding.metric.value <= finding.metric.high
 
 
@@ -97,8 +101,48 @@ def test_without_conflicting_images_harm_is_impossible_and_the_report_says_so():
     camera = next(f for f in result.features if f.kind == "metadata")
     assert camera.gap is None
     finding = next(f for f in section(result).findings if "camera" in f.sentence)
-    assert "hardly any picture shows one without the other" in finding.sentence
+    assert "in 100% of its pictures, against 0% of the others, with too few exceptions to measure" in finding.sentence
     assert "E4" not in camera.levels
+
+
+def test_the_class_with_the_strongest_tie_is_the_first_finding_of_the_report():
+    plant = planted(11, n=900, n_classes=4, rho=0.6, clear=1.5)
+    rng = np.random.default_rng(0)
+    at_sea = rng.random(900) < np.where(plant.classes == 2, 0.98, 0.02)
+    column = pa.array(np.where(at_sea, "sea", "land").tolist())
+    view = dataclasses.replace(plant.view, images=plant.view.images.append_column("meta.place", column))
+    found = section(run(view).result)
+    sentences = [finding.sentence for finding in found.findings]
+    assert "“class 2”" in sentences[0]
+    assert "“place” is “sea” (9" in found.findings[0].metric.note
+    assert len([sentence for sentence in sentences if "“class 2”" in sentence]) == 1
+    assert [placed.finding.sentence for placed in rank_findings([found])] == sentences
+
+
+def test_every_class_has_one_finding_at_most_and_its_pictures_stand_nowhere_else():
+    found = section(run(planted(12, n=900, n_classes=4, rho=0.85, clear=1.5).view).result)
+    tied = [finding.id for finding in found.findings if finding.id != "spurious.background"]
+    assert len(tied) >= 2
+    assert not [block for block in found.blocks if block.kind == "images"]
+    for finding in found.findings:
+        words = {picture.caption.split(", ")[-1] for picture in finding.pictures}
+        for label in range(4):
+            words -= {
+                "usual background",
+                "unusual background",
+                "another background",
+                f"background like “class {label}”",
+            }
+        assert not words
+
+
+def test_codes_in_numbers_are_circumstances_and_an_empty_text_is_none():
+    view = planted(13, n=400, rho=None).view
+    codes, texts = [i % 3 for i in range(400)], ["" if i % 2 else ("a", "b")[i % 4 // 2] for i in range(400)]
+    images = view.images.append_column("meta.code", [codes]).append_column("meta.text", [texts])
+    names = set(rows(run(dataclasses.replace(view, images=images))))
+    assert {"code = 0", "code = 1", "code = 2", "code", "text = a"} <= names
+    assert "text = " not in names
 
 
 def test_what_has_no_place_in_the_picture_is_never_called_spurious_without_a_person():
