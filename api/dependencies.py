@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 
 from api.errors import IdempotencyInFlightError
@@ -74,6 +75,12 @@ def service(request: Request) -> Service:
     return context(request).service
 
 
+def _query_names(dependant: Dependant) -> set[str]:
+    """Names of the query parameters of a route and of what it depends on."""
+    own = {parameter.alias for parameter in dependant.query_params}
+    return own.union(*(_query_names(other) for other in dependant.dependencies))
+
+
 def refuse_unknown_parameters(request: Request) -> None:
     """Refuse what a route would leave unread: a filter that is mistyped would otherwise give everything.
 
@@ -81,7 +88,7 @@ def refuse_unknown_parameters(request: Request) -> None:
     ------
     RequestValidationError
     """
-    known = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
+    known = _query_names(request.scope["route"].dependant)
     unknown = sorted(set(request.query_params) - known)
     if unknown:
         there = f"there are {', '.join(sorted(known))}" if known else "there are none"

@@ -62,6 +62,10 @@ def compare(
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Saved neuron weights of assay dna select.")
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Within each value that both audits have: label, split, meta.NAME."),
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -70,25 +74,32 @@ def compare(
 
     left, right = read_dna(reference), read_dna(candidate)
     if isinstance(left, PeerDna) and isinstance(right, PeerDna):
+        if weights is not None or by is not None:
+            raise CommandError(
+                Exit.USAGE, "imported Visual DNA is compared as the library does, without --weights or --by."
+            )
         _tell_peer(vars(compare_peer(left, right)), as_json=as_json)
         return
-    found = _compared(whole_dna(reference), whole_dna(candidate), weights, seed)
+    found = _compared((reference, candidate), weights, by, seed)
     if as_json:
         _write(found)
     else:
         _tell(found)
 
 
-def _compared(reference: Dna, candidate: Dna, weights: Path | None, seed: int) -> dict[str, Any]:
+def _compared(names: tuple[str, str], weights: Path | None, by: str | None, seed: int) -> dict[str, Any]:
     import numpy as np
 
+    from api.cli.dna_within import within
     from audit.dna.comparing import Asked, compare, layer_distances
 
+    reference, candidate = (whole_dna(name) for name in names)
     chosen = None if weights is None else _weights(weights)
     array = None if chosen is None else chosen.array(reference.ranges, reference.extractor)
-    found = compare(reference, candidate, np.random.default_rng(seed), Asked(weights=array))
+    rng = np.random.default_rng(seed)
+    found = compare(reference, candidate, rng, Asked(weights=array))
     said = {"weights": None if chosen is None else chosen.fingerprint, "layers": layer_distances(reference, found)}
-    return {**vars(found.total), **said}
+    return {**vars(found.total), **said, "within": [] if by is None else within(names, by, found.weights, rng)}
 
 
 def _weights(path: Path) -> NeuronWeights:
@@ -111,6 +122,11 @@ def _tell(found: dict[str, Any]) -> None:
     say(f"p-value          {found['p_value_note'] if p is None else f'{p:.3f}'}")
     for name, distance in found["layers"].items():
         say(f"{name:<17}{distance:.3f}")
+    if found["within"]:
+        say("\nwithin           beyond chance, measured, by chance (in SD of image means), p, pictures")
+    for one in found["within"]:
+        numbers = "  ".join(f"{one[name]:.3f}" for name in ("corrected", "distance", "floor", "p_value"))
+        say(f"{one['label']:<17}{numbers}  {one['n_images'][0]} against {one['n_images'][1]}")
 
 
 def _tell_peer(found: dict[str, Any], *, as_json: bool) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import StringConstraints
 
 from api import schemas
@@ -21,6 +21,16 @@ MOST = 20
 """Datasets in one matrix."""
 _PROBLEMS = problems("unknown-id", "not-ready", "failed", "invalid-request")
 _COMPARED = problems("unknown-id", "not-ready", "failed", "invalid-request", "invalid-configuration")
+
+
+@dataclass(frozen=True)
+class _Datasets:
+    """Which datasets of the two audits are meant."""
+
+    reference_dataset: schemas.Searched = None
+    candidate_dataset: schemas.Searched = None
+
+
 _FILE: dict[str, Any] = {"type": "string", "format": "binary"}
 
 
@@ -68,17 +78,19 @@ def compare(
     reference: AuditIdQuery,
     candidate: AuditIdQuery,
     service: ServiceDep,
+    datasets: Annotated[_Datasets, Depends()],
     seed: Annotated[
         int, Query(ge=0, le=schemas.MAX_SAFE_INTEGER - 1, description="Seed of permutations and resamples.")
     ] = 0,
 ) -> schemas.DnaComparisonOut:
-    """Compare the Visual DNA of two audits' first datasets: distance, floor, interval, p-value, layers."""
+    """Compare the Visual DNA of two datasets of audits: distance, floor, interval, p-value, layers."""
     import numpy as np
 
     from audit.dna.comparing import compare as compared
     from audit.dna.comparing import layer_distances
 
-    left, right = (service.dna(audit_id).dna for audit_id in (reference, candidate))
+    asked = ((reference, datasets.reference_dataset), (candidate, datasets.candidate_dataset))
+    left, right = (service.dna(audit_id, dataset).dna for audit_id, dataset in asked)
     if left is None or right is None:
         raise ValueError("an audited dataset holds Visual DNA")
     found = compared(left, right, np.random.default_rng(seed))

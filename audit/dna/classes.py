@@ -22,35 +22,45 @@ MOST_CLASSES = 20
 def within_classes(
     reference: DatasetView, candidate: DatasetView, weights: Doubles, rng: np.random.Generator
 ) -> tuple[ClassDistance, ...]:
-    """Distance within each class that both have, the widest first; nothing without labels or neurons by image.
+    """Distance within each class that both have: :func:`within_values` of the labels."""
+    return within_values((reference, candidate), "label", weights, rng)
 
-    At most 200 pictures of a class are taken from each side, and the 20 classes with most pictures.
+
+def within_values(
+    views: tuple[DatasetView, DatasetView], column: str, weights: Doubles, rng: np.random.Generator
+) -> tuple[ClassDistance, ...]:
+    """Distance within each value of a column that both have, the widest first; nothing without neurons by image.
+
+    At most 200 pictures of a value are taken from each side, and the 20 values with most pictures.
 
     Parameters
     ----------
+    views : reference and candidate
+    column : str
+        ``label``, ``split`` or ``meta.NAME``; pictures without a value are left out.
     weights : float64 (N,), >= 0
     """
-    if reference.neurons is None or candidate.neurons is None or not weights.any():
+    if any(view.neurons is None for view in views) or not weights.any():
         return ()
-    rows = [_rows_of_labels(view) for view in (reference, candidate)]
-    both = [label for label in rows[0] if min(len(side.get(label, ())) for side in rows) >= FEWEST]
-    both = sorted(both, key=lambda label: (-min(len(side[label]) for side in rows), label))[:MOST_CLASSES]
-    named = [_named_bursts(view) for view in (reference, candidate)]
+    rows = [_rows_of_values(view, column) for view in views]
+    both = [value for value in rows[0] if min(len(side.get(value, ())) for side in rows) >= FEWEST]
+    both = sorted(both, key=lambda value: (-min(len(side[value]) for side in rows), value))[:MOST_CLASSES]
+    named = [_named_bursts(view) for view in views]
     found = [
-        _class(label, [_drawn(side[label], rng) for side in rows], (reference, candidate), named, (weights, rng))
-        for label in sorted(both)
+        _class(value, [_drawn(side[value], rng) for side in rows], views, named, (weights, rng))
+        for value in sorted(both)
     ]
     return tuple(sorted(found, key=lambda one: (-one.distance, one.label)))
 
 
-def _rows_of_labels(view: DatasetView) -> dict[str, npt.NDArray[np.int64]]:
-    """Rows of every label in the order of image ids."""
-    ids, labels = view.column("image_id"), view.column("label")
+def _rows_of_values(view: DatasetView, column: str) -> dict[str, npt.NDArray[np.int64]]:
+    """Rows of every value in the order of image ids."""
+    ids, values = view.column("image_id"), view.column(column)
     found: dict[str, list[int]] = {}
     for row in sorted(range(len(view)), key=ids.__getitem__):
-        if labels[row] is not None:
-            found.setdefault(labels[row], []).append(row)
-    return {label: np.array(rows, np.int64) for label, rows in found.items()}
+        if values[row] is not None:
+            found.setdefault(str(values[row]), []).append(row)
+    return {value: np.array(rows, np.int64) for value, rows in found.items()}
 
 
 def _drawn(rows: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.int64]:

@@ -33,6 +33,8 @@ class Stored(FakeService):
     def dna(self, audit_id: str, dataset: str | None = None) -> DatasetView:
         """By the audit."""
         self._audit(audit_id)
+        if dataset == "second":
+            return stored("second", 0.6)
         views = {AUDIT_ID: ("flowers", 0.0, "e"), OTHER_AUDIT_ID: ("weeds", 0.3, "e"), FOREIGN: ("trees", 0.0, "f")}
         return stored(*views[audit_id])
 
@@ -71,6 +73,16 @@ def test_two_audits_are_compared(client: TestClient) -> None:
     assert answer["p_value"] == 0.001
     assert answer["low"] < answer["corrected"] < answer["high"]
     assert list(answer["layers"]) == ["early", "late"]
+
+
+def test_a_second_dataset_is_compared_where_it_is_named(client: TestClient) -> None:
+    asked = {"reference": AUDIT_ID, "candidate": AUDIT_ID}
+    assert client.get("/v1/dna/compare", params=asked).json()["distance"] == 0
+    found = [
+        client.get("/v1/dna/compare", params={**asked, **named}).json()["distance"]
+        for named in ({"candidate_dataset": "second"}, {"reference_dataset": "second"})
+    ]
+    assert all(distance > 1 for distance in found)
 
 
 def test_a_matrix_of_audits_has_a_row_for_each(client: TestClient) -> None:

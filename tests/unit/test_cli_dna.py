@@ -175,3 +175,34 @@ def test_a_matrix_says_why_a_number_is_missing(tmp_path: Path, capsys: pytest.Ca
     assert out.splitlines()[0].split()[:2] == ["0.000", "-"]
     assert out.splitlines()[-1] == "- where a dataset has fewer than two images"
     assert "nan" not in out
+
+
+def test_two_audits_are_compared_within_each_class_that_both_have(capsys: pytest.CaptureFixture[str]) -> None:
+    found = run(capsys, "compare", "last", "last:candidate", "--by", "label")["within"]
+    assert {one["label"] for one in found} == {"boat", "car", "dog"}
+    assert all(one["p_value"] == 0.01 and one["n_images"] == [30, 30] for one in found)
+    assert main(["dna", "compare", "last", "last:candidate", "--by", "label"]) == 0
+    assert "30 against 30" in capsys.readouterr().out
+
+
+def test_a_dataset_against_itself_differs_within_no_class(capsys: pytest.CaptureFixture[str]) -> None:
+    found = run(capsys, "compare", "last", "last", "--by", "label")["within"]
+    assert all(one["distance"] == 0 and one["p_value"] == 1 for one in found)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["last", "last", "--by", "meta.nothing"], "no value of 'meta.nothing' has 20 pictures in both"),
+        (["last", "FILE", "--by", "label"], "takes two audits"),
+    ],
+)
+def test_what_cannot_be_compared_within_values_is_one_sentence(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored_file = tmp_path / "dna.parquet"
+    stored_file.write_bytes(files.to_bytes(stored("candidate", 0.3).dna))
+    assert main(["dna", "compare", *(str(stored_file) if word == "FILE" else word for word in words)]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 1
