@@ -20,7 +20,14 @@ from storage.settings import Settings
 
 log = structlog.get_logger()
 
-QUEUES = {"scan": "embed", "embed": "embed", "seal": "embed", "analyse": "analyse", "report": "analyse"}
+QUEUES = {
+    "scan": "embed",
+    "embed": "embed",
+    "seal": "embed",
+    "prepare": "embed",
+    "analyse": "analyse",
+    "report": "analyse",
+}
 """Queue of each kind of step."""
 
 app = Celery("assay", include=["workers.tasks"], set_as_current=False)
