@@ -36,6 +36,7 @@ from workers.views import load_view
 if TYPE_CHECKING:
     from workers.runtime import Runtime
 
+REPORT_FILE = "report file"
 MAX_LIMIT = 1000
 _LOOKED_UP = frozenset({Need.EMBEDDINGS, Need.NEIGHBOURS})
 
@@ -68,7 +69,7 @@ class Reading:
         report = self._report(audit_id)
         if name not in report:
             hint = f"there are {', '.join(report.manifest.files)}"
-            raise UnknownIdError("report file", name, hint=hint)
+            raise UnknownIdError(REPORT_FILE, name, hint=hint)
         return report.file(name)
 
     def report_files(self, audit_id: str) -> dict[str, int]:

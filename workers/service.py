@@ -22,7 +22,7 @@ from workers.calibration import calibrate_on
 from workers.errors import InUseError, UnknownIdError
 from workers.layers import measure_layers
 from workers.progress import audit_record, dataset_record
-from workers.reading import Reading
+from workers.reading import REPORT_FILE, Reading
 from workers.runtime import Runtime
 from workers.steps.scan import state_of
 from workers.submission import (
@@ -272,7 +272,13 @@ class Service(Reading):
         return held
 
     def _check_feature(self, audit_id: str, feature: str) -> None:
-        known = self.table(audit_id, SUSPECTS).column("feature").to_pylist()
+        try:
+            known = self.table(audit_id, SUSPECTS).column("feature").to_pylist()
+        except UnknownIdError as error:
+            if error.kind != REPORT_FILE:
+                raise
+            hint = f"the audit has no table {SUSPECTS}: that was left out or failed, or there are no labels"
+            raise UnknownIdError("feature", feature, hint=hint) from error
         if feature not in known:
             hint = f"its table {SUSPECTS} has {len(known)}, such as {', '.join(map(repr, known[:3])) or 'none'}"
             raise UnknownIdError("feature", feature, hint=hint)

@@ -414,7 +414,7 @@ def _gallery(result: ConceptsResult) -> tuple[ImagesBlock, ...]:
     shown = sorted(others, key=lambda c: (c.kind == "factor", -c.share.value, c.name))[:MAX_SHOWN]
     if not shown:
         return ()
-    rest = f" {counted(len(others) - len(shown), 'rarer one')} more: tables/concept_images.parquet."
+    rest = f" Not shown: {counted(len(others) - len(shown), 'rarer concept')} (tables/concept_images.parquet)."
     return (
         ImagesBlock(
             title="Other concepts and where they are" if told else "The concepts and where they are",

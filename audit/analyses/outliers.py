@@ -28,7 +28,7 @@ from audit.shown import counted, histogram, histogram_chart, picture
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-VERSION = 2
+VERSION = 3
 TOO_FEW = tails.MIN_SCORES
 
 SURPRISING = 0.05
@@ -222,7 +222,7 @@ def _summary(result: OutliersResult) -> str:
     if result.threshold is None:
         return (
             f"{counted(result.n, 'image')}: too few to say what is usual here "
-            f"(it takes {TOO_FEW}). The ranking is written all the same."
+            f"(it takes {TOO_FEW} different ones). The ranking is written all the same."
         )
     if result.n_outstanding == 0:
         return "No image stands out from the rest. The ranking shows the least usual ones first."
@@ -244,7 +244,7 @@ def _beyond_chance(result: OutliersResult) -> bool:
 
 def _metric(result: OutliersResult) -> Metric:
     if result.threshold is None:
-        return Metric(name="Outliers", value=None, n=result.n, note=f"needs at least {TOO_FEW} images")
+        return Metric(name="Outliers", value=None, n=result.n, note=f"needs at least {TOO_FEW} different images")
     return Metric(
         name="Outliers",
         value=result.n_outstanding,

@@ -162,9 +162,9 @@ def _row(image_id: str, entry: Entry, seen: Seen) -> dict[str, Any]:
         "status": seen.status,
         "reason": seen.reason,
         "detail": seen.detail,
-        "label": entry.label,
-        "split": entry.split,
-        "group": entry.group,
+        "label": _shown(entry.label),
+        "split": _shown(entry.split),
+        "group": _shown(entry.group),
         "box": entry.box,
         "n_bytes": seen.n_bytes,
         "format": seen.format,
@@ -172,7 +172,12 @@ def _row(image_id: str, entry: Entry, seen: Seen) -> dict[str, Any]:
         "height": seen.height,
         "content_hash": seen.content_hash,
     }
-    return row | {META_PREFIX + name: value for name, value in entry.metadata.items()}
+    return row | {META_PREFIX + name: _shown(value) for name, value in entry.metadata.items()}
+
+
+def _shown(value: Any) -> Any:
+    """A text as paths are shown, whatever it was read from: what predicts a label must compare equal to it."""
+    return display(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) else value
 
 
 def _batch(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:

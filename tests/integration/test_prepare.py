@@ -21,6 +21,7 @@ from storage import queries
 from storage.records import AuditRequest, Status, Subject, SubjectKind
 from storage.settings import Settings
 from storage.sources import SourceSpec
+from workers.errors import UnknownIdError
 from workers.service import Service
 from workers.steps import prepare
 
@@ -132,6 +133,14 @@ def audited(service: Service, manifest: Path, extractor: str = "bundled") -> tup
     audit = service.wait(service.submit_audit([dataset.id], AuditRequest(extractor=extractor)).id)
     assert (audit.status, audit.n_failed, audit.error) == (Status.DONE, 0, "")
     return audit.id, Seen.model_validate(service.results(audit.id)["looking"])
+
+
+def test_a_verdict_on_an_audit_without_suspects_says_why_it_has_none(service: Service, manifest: Path) -> None:
+    audit_id, _ = audited(service, manifest)
+    with pytest.raises(UnknownIdError, match="no feature 'sky'; the audit has no table spurious: that was left out"):
+        service.record_verdict(audit_id, "sky", "confirmed")
+    with pytest.raises(UnknownIdError, match="no audit"):
+        service.record_verdict("0" * 32, "sky", "confirmed")
 
 
 def test_analyses_read_the_search_and_the_parts_that_were_prepared(service: Service, manifest: Path) -> None:

@@ -216,7 +216,7 @@ def test_of_many_concepts_the_most_frequent_are_shown_and_the_rest_is_counted():
     )
     (gallery,) = galleries(result.model_copy(update={"concepts": many}))
     assert [caption.split(":")[0] for caption in gallery.captions] == [f"Concept {i}" for i in range(11, 3, -1)]
-    assert "3 rarer ones more: tables/concept_images.parquet" in gallery.note
+    assert "Not shown: 3 rarer concepts (tables/concept_images.parquet)." in gallery.note
 
 
 def test_labels_drawn_by_chance_are_tied_to_nothing():

@@ -107,6 +107,12 @@ def test_the_section_says_that_too_few_images_say_nothing():
     assert section.headline[0].value is None
 
 
+def test_many_copies_of_few_images_are_too_few_different_ones():
+    section = ANALYSIS.section(run(np.ones((60, 8))).result)
+    assert "60 images: too few to say what is usual here (it takes 40 different ones)" in section.summary
+    assert section.headline[0].note == "needs at least 40 different images"
+
+
 @pytest.mark.parametrize(
     ("n_apart", "least", "severity"),
     [

@@ -200,6 +200,12 @@ def test_a_number_of_the_first_screen_has_its_unit_beside_its_interval() -> None
     assert "0.700 – 1.70 percentage points · n&nbsp;=&nbsp;90" in text
 
 
+def test_the_level_of_an_interval_widened_for_many_comparisons_is_rounded() -> None:
+    finding = clean_report().sections[1].findings[0]
+    metric = Metric(name="Gain", value=1.3, low=0.7, high=1.7, unit="percentage points", level=1 - 0.05 / 56)
+    assert "99.91% interval" in with_section(findings=(finding.model_copy(update={"metric": metric}),))
+
+
 def test_long_tables_are_cut_and_say_so() -> None:
     assert "50 of 66 rows." in body(audit_page())
 

@@ -45,6 +45,13 @@ def test_the_layout_is_told_in_the_metadata_of_the_table(tmp_path: Path) -> None
     assert b"split from folder 1" in table.schema.metadata[LAYOUT_KEY]
 
 
+def test_labels_and_metadata_of_the_same_text_are_shown_and_compare_the_same(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "d", {"a.jpg": jpeg(1)})
+    write_csv(root / "list.csv", ["path,label,said", "a.jpg,x\u202ey,x\u202ey"])
+    (row,) = scanned(tmp_path, root / "list.csv").to_pylist()
+    assert (row["label"], row["meta.said"]) == ("x\\u202ey", "x\\u202ey")
+
+
 def test_an_error_in_the_progress_ends_the_scan(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "d", files([f"{i}.jpg" for i in range(200)]))
 

@@ -18,7 +18,7 @@ from storage.sources.state import state
 from workers.context import StepContext
 from workers.steps.params import ScanParams
 
-SCAN_VERSION = 1
+SCAN_VERSION = 2
 """Goes up whenever the same files can give another scan."""
 
 
