@@ -314,3 +314,10 @@ def test_datasets_that_are_told_apart_with_few_errors_are_not_said_to_be_told_ap
     section = two_sample.section(result)
     assert f"an AUC of {words}" in section.summary
     assert f"AUC {words}" in section.findings[0].sentence
+
+
+def test_the_discrepancy_that_can_call_a_difference_is_shown_beside_what_chance_gives():
+    result = run(two_sample, moved()).result
+    metric = next(b for b in two_sample.section(result).blocks if b.kind == "metric").metric
+    assert metric.value == result.mmd > result.mmd_null_high
+    assert f"of the pictures stay below {result.mmd_null_high:.3g}, p = {result.mmd_p_value:.3f}" in metric.note
