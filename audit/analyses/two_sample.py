@@ -17,7 +17,7 @@ from audit.model import DatasetView
 from audit.report import Block, Finding, Metric, MetricBlock, Picture, Section, Severity
 from audit.shown import auc_words, histogram, histogram_chart, picture
 
-VERSION = 2
+VERSION = 3
 MIN_IMAGES = 20
 
 
