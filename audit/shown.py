@@ -72,6 +72,11 @@ def points(share: float) -> str:
     return f"{100 * share:+.1f}".replace("-", "−")
 
 
+def auc_words(auc: float) -> str:
+    """An area under the curve with two decimals; ``above 0.99`` rather than a 1.00 that it is not."""
+    return "above 0.99" if 0.995 <= auc < 1 else f"{auc:.2f}"
+
+
 def have(n: int) -> str:
     """``has`` of one, ``have`` of several."""
     return "has" if n == 1 else "have"

@@ -37,7 +37,17 @@ def comparison_json(results: Results) -> dict[str, Any]:
 
 
 _BAND = ("value", "low", "high", "null_low", "null_high")
-_TWO_SAMPLE = ("auc", "auc_low", "auc_high", "auc_null_low", "auc_null_high", "p_value", "mmd", "mmd_p_value")
+_TWO_SAMPLE = (
+    "auc",
+    "auc_low",
+    "auc_high",
+    "auc_null_low",
+    "auc_null_high",
+    "p_value",
+    "mmd",
+    "mmd_null_high",
+    "mmd_p_value",
+)
 _FRECHET = (*_BAND, "infinite", "infinite_low", "infinite_high", "null_infinite")
 _CLASS_PARTS = (
     "total",

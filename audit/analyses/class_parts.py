@@ -18,7 +18,7 @@ from audit.analyses.base import Analysis, Computed, Config, Need, Result, regist
 from audit.maths import class_kernels, kernels, pairs, permutation, probes, separability
 from audit.model import DatasetView
 from audit.report import Block, Column, Finding, Metric, Picture, Section, Severity, TableBlock
-from audit.shown import counted, picture
+from audit.shown import auc_words, counted, picture
 
 VERSION = 1
 MIN_BURSTS = 5
@@ -328,7 +328,8 @@ def _parts_table(result: ClassPartsResult) -> TableBlock:
     if result.auc_matched is not None:
         note += (
             f" With equally many images of each class ({result.n_matched:,} in all) a probe tells the datasets apart "
-            f"with an AUC of {result.auc_matched:.2f} ({result.auc_matched_low:.2f} to {result.auc_matched_high:.2f})."
+            f"with an AUC of {auc_words(result.auc_matched)} ({result.auc_matched_low:.2f} to "
+            f"{result.auc_matched_high:.2f})."
         )
     return TableBlock(title="With and without the class shares", columns=columns, rows=rows, note=note)
 

@@ -179,8 +179,16 @@ def _metric(result: CoverageResult, name: str, direction: int, *, missed: bool =
 
 def _findings(result: CoverageResult) -> tuple[Finding, ...]:
     sides = (
-        ("reference", "candidate", "Add pictures like those of the reference that have no neighbour in the candidate."),
-        ("candidate", "reference", "Expect a model trained on the reference to be untested on these pictures."),
+        (
+            "reference",
+            "candidate",
+            "Add pictures like those of the reference that lie farthest from the candidate: What differs shows them.",
+        ),
+        (
+            "candidate",
+            "reference",
+            "Expect a model trained on the reference to be untested on such pictures: What differs shows the farthest.",
+        ),
     )
     found = []
     for direction, (covered, by, action) in enumerate(sides):

@@ -22,7 +22,7 @@ from audit.model import DatasetView
 from audit.report import Block, Column, Finding, ImagesBlock, Metric, Picture, Section, Severity, TableBlock
 from audit.shown import counted, have, picture, points
 
-VERSION = 2
+VERSION = 3
 MIN_IMAGES = 20
 MOST_KINDS = 4
 """Kinds whose pictures are shown as evidence; all are in the table."""

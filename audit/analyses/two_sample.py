@@ -14,10 +14,10 @@ from threadpoolctl import threadpool_limits
 from audit.analyses.base import Analysis, Computed, Config, Need, Result, register
 from audit.maths import discrepancy, pairs, probes, separability
 from audit.model import DatasetView
-from audit.report import Block, Finding, Metric, Picture, Section, Severity
-from audit.shown import histogram, histogram_chart, picture
+from audit.report import Block, Finding, Metric, MetricBlock, Picture, Section, Severity
+from audit.shown import auc_words, histogram, histogram_chart, picture
 
-VERSION = 2
+VERSION = 3
 MIN_IMAGES = 20
 
 
@@ -122,10 +122,10 @@ def _summary(result: TwoSampleResult) -> str:
     if result.auc is None:
         return f"Not tested; there are too few images: {result.reason}."
     if not _differs(result):
-        return f"No difference found: a probe that tries to tell them apart reaches an AUC of {result.auc:.2f}."
+        return f"No difference found: a probe that tries to tell them apart reaches an AUC of {auc_words(result.auc)}."
     return (
         f"The datasets differ: a probe tells an image of one from an image of the other with an AUC of "
-        f"{result.auc:.2f} (0.5 is guessing)."
+        f"{auc_words(result.auc)} (0.5 is guessing)."
     )
 
 
@@ -146,7 +146,7 @@ def _findings(result: TwoSampleResult) -> tuple[Finding, ...]:
         Finding(
             id="two_sample.different",
             severity=Severity.ATTENTION if result.auc >= 0.6 else Severity.INFO,
-            sentence=f"The two datasets are not alike: a simple probe tells them apart, AUC {result.auc:.2f}.",
+            sentence=f"The two datasets are not alike: a simple probe tells them apart, AUC {auc_words(result.auc)}.",
             metric=_metric(result),
             pictures=tuple(p for group in result.most_telling for p in group[:6]),
             action="These pictures tell most: see what sets them apart before you train on one and test on the other.",
@@ -160,12 +160,22 @@ def _blocks(result: TwoSampleResult) -> tuple[Block, ...]:
         return ()
     chart = histogram_chart(
         "What the probe says of every image",
-        f"Histogram of the probe's held-out score; images of the reference lie left, AUC {result.auc:.2f}.",
+        f"Histogram of the probe's held-out score; images of the reference lie left, AUC {auc_words(result.auc)}.",
         result.bins,
         axis="probe score (0 = reference, 1 = candidate)",
         rule=0.5,
     )
-    return (chart,)
+    return (chart,) if result.mmd is None else (chart, MetricBlock(metric=_discrepancy(result)))
+
+
+def _discrepancy(result: TwoSampleResult) -> Metric:
+    """The second test: whether the difference shows in the embeddings themselves, whatever probe is fitted."""
+    high, p = result.mmd_null_high, result.mmd_p_value
+    note = "0 on average where nothing differs; no interval"
+    note += "" if high is None else f"; 95 % of random deals of the pictures stay below {high:.3g}"
+    note += "" if p is None else f", p = {p:.3f}"
+    n = result.n_reference + result.n_candidate
+    return Metric(name="Squared maximum mean discrepancy", value=result.mmd, n=n, note=note)
 
 
 ANALYSIS = register(

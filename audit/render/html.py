@@ -25,7 +25,7 @@ from audit.render import charts, folder, names, numbers
 from audit.render.heat import heat_svg, where
 from audit.render.intervals import interval_bar
 from audit.render.pictures import Album, Thumbnail
-from audit.render.telling import telling
+from audit.render.telling import in_turns, telling
 from audit.render.treemap import treemap_svg
 from audit.report import ChartBlock, Column, DatasetSummary, Report, Section, Severity
 
@@ -124,6 +124,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "cell": numbers.cell,
         "heat_svg": heat_svg,
+        "in_turns": in_turns,
         "interval": numbers.interval,
         "interval_bar": interval_bar,
         "number": numbers.number,

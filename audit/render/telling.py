@@ -27,6 +27,16 @@ class Telling:
     section: str
 
 
+def in_turns(pictures: Sequence[Picture], n: int) -> tuple[Picture, ...]:
+    """The first n pictures where datasets take turns, so that a few show them all; of one dataset, the first n."""
+    turn: dict[str, int] = {}
+    keyed = []
+    for place, picture in enumerate(pictures):
+        turn[picture.dataset] = turn.get(picture.dataset, 0) + 1
+        keyed.append((turn[picture.dataset], place, picture))
+    return tuple(picture for *_, picture in sorted(keyed, key=lambda key: key[:2]))[:n]
+
+
 def telling(report: Report) -> Mapping[str, Telling]:
     """By dataset, the pictures that show how it differs from the other.
 

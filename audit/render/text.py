@@ -10,6 +10,7 @@ from typing import Any
 from audit.assemble import rank_findings
 from audit.render.names import visible
 from audit.render.numbers import interval, quantity, unit_name
+from audit.render.telling import in_turns
 from audit.report import Finding, Metric, Report, Severity
 
 WIDTH = 100
@@ -65,14 +66,17 @@ def _figure(metric: Metric, width: int) -> list[str]:
 
 def _findings(report: Report) -> str:
     shown = [place.finding for place in rank_findings(report.sections) if place.finding.severity is not Severity.OK]
-    return "\n\n".join("\n".join(_finding(finding)) for finding in shown)
+    named = len(report.datasets) > 1
+    return "\n\n".join("\n".join(_finding(finding, named=named)) for finding in shown)
 
 
-def _finding(finding: Finding) -> list[str]:
+def _finding(finding: Finding, *, named: bool) -> list[str]:
+    """A finding in lines; in a comparison (``named``) each picture says of which dataset it is."""
     lines = _wrapped(finding.sentence, "    ", first=f"  {_MARKS[finding.severity]} ")
     if finding.severity in (Severity.PROBLEM, Severity.ATTENTION):
-        for picture in finding.pictures[:_N_EXAMPLES]:
-            lines += _wrapped(visible(picture.path), "        ", first="      ")
+        for picture in in_turns(finding.pictures, _N_EXAMPLES):
+            path = f"{picture.dataset}: {picture.path}" if named else picture.path
+            lines += _wrapped(visible(path), "        ", first="      ")
         lines += _wrapped(finding.action, "      ", first="    → ") if finding.action else []
         lines += [f"    tables/{finding.table}.parquet"] if finding.table else []
     return lines

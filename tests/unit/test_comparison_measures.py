@@ -306,3 +306,18 @@ def test_a_kind_is_captioned_with_its_number_in_the_table_and_both_shares():
     table = next(b for b in section.blocks if b.title == "Kinds of pictures")
     row = next(row for row in table.rows if row[0] == kind.cluster)
     assert f"; {row[3]} percentage points ({row[4]} to {row[5]})" in caption
+
+
+@pytest.mark.parametrize(("auc", "words"), [(0.5, "0.50"), (0.9949, "0.99"), (0.9958, "above 0.99"), (1.0, "1.00")])
+def test_datasets_that_are_told_apart_with_few_errors_are_not_said_to_be_told_apart_without(auc, words):
+    result = run(two_sample, moved()).result.model_copy(update={"auc": auc, "p_value": 0.001})
+    section = two_sample.section(result)
+    assert f"an AUC of {words}" in section.summary
+    assert f"AUC {words}" in section.findings[0].sentence
+
+
+def test_the_discrepancy_that_can_call_a_difference_is_shown_beside_what_chance_gives():
+    result = run(two_sample, moved()).result
+    metric = next(b for b in two_sample.section(result).blocks if b.kind == "metric").metric
+    assert metric.value == result.mmd > result.mmd_null_high
+    assert f"of the pictures stay below {result.mmd_null_high:.3g}, p = {result.mmd_p_value:.3f}" in metric.note

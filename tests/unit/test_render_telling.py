@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from audit.assemble import assemble
-from audit.render import render_html
-from audit.render.telling import MAX_TELLING, telling
+from audit.render import render_html, render_summary
+from audit.render.telling import MAX_TELLING, in_turns, telling
 from audit.report import Finding, ImagesBlock, Picture, Report, Section, Severity
 from tests.sample_pictures import thumbnail
 from tests.sample_report import comparison_report
@@ -72,3 +72,15 @@ def test_a_number_of_the_first_screen_has_its_unit() -> None:
     metric = like.headline[1].model_copy(update={"name": "Distance", "value": 0.215, "unit": "SD"})
     page = render_html(like.model_copy(update={"headline": (metric,)}), thumbnail)
     assert '0.215<span class="unit"> SD</span></span>' in page[page.index('<dl class="figures">') :]
+
+
+def test_a_few_pictures_show_both_datasets() -> None:
+    left, right = shown(LEFT, 3), shown(RIGHT, 3, first="x")
+    assert [picture.image_id for picture in in_turns(left + right, 3)] == ["a0", "x0", "a1"]
+    assert in_turns(left, 2) == left[:2]
+
+
+def test_the_summary_says_of_which_dataset_a_picture_is() -> None:
+    summary = render_summary(report(section("both", "attention", 0.1, shown(LEFT, 3) + shown(RIGHT, 3, first="x"))))
+    assert f"{LEFT}: a0.png" in summary
+    assert f"{RIGHT}: x0.png" in summary
