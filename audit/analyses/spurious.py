@@ -35,7 +35,7 @@ from audit.spurious.results import SPURIOUS_SCHEMA, Feature, Read, SpuriousResul
 from audit.spurious.study import judged, study
 from audit.spurious.words import clause, listed, shares
 
-VERSION = 2
+VERSION = 3
 LEAST_IMAGES = 100
 NOT_PLACED = "Parts of the pictures were not embedded, so where a feature lies was not assessed (E2)."
 MUCH = 0.10
@@ -377,10 +377,12 @@ def _method(result: SpuriousResult) -> str:
     config = result.config
     answers = "the model's predictions" if result.used_predictions else "a linear probe out of fold"
     return (
-        f"Each candidate (image statistics, neurons, kinds of picture borders, metadata) is tested by |2 AUC − 1| of "
+        "Each candidate (image statistics, neurons, kinds of picture borders, metadata, concepts of the last map) is "
+        f"tested by |2 AUC − 1| of "
         f"its ranks, at least {config.floor}, family-wise p at most {config.alpha} over {config.n_permutations} "
         "permutations of whole bursts. It is contextual when the background alone tells the class under both fillings "
-        "and more than the object alone does. Harm is the accuracy of "
+        "and more than the object alone does; of concepts the table says instead where their heat lies. Harm is the "
+        "accuracy of "
         f"{answers} where feature and label agree less where they conflict, interval over bursts and for all examined "
         'features at once. "Spurious" is said only with E1, E2 and E4 together, or by a person\'s verdict (E5). '
         f"{ANALYSIS.source}"
