@@ -33,9 +33,9 @@ from audit.spurious.evidence import CONFIRMED, SpuriousConfig
 from audit.spurious.harm import NO_CONFLICT
 from audit.spurious.results import SPURIOUS_SCHEMA, Feature, Read, SpuriousResult, nothing, result, table
 from audit.spurious.study import judged, study
-from audit.spurious.words import clause, listed, shares
+from audit.spurious.words import clause, exceptions, listed, shares
 
-VERSION = 2
+VERSION = 4
 LEAST_IMAGES = 100
 NOT_PLACED = "Parts of the pictures were not embedded, so where a feature lies was not assessed (E2)."
 MUCH = 0.10
@@ -128,8 +128,8 @@ def _metric(name: str, read: Read) -> Metric:
 
 def _background_findings(result: SpuriousResult) -> list[Finding]:
     read = result.read
-    if read is None:
-        return []
+    if read is None or any(one.is_background and (one.is_risk or one.is_spurious) for one in result.features):
+        return []  # the finding on that class says it, and the summary the number
     is_much = read.p <= result.config.alpha and read.low - read.guess >= MUCH
     above_box = read.low > read.box
     if not is_much:
@@ -230,7 +230,11 @@ def _share(one: Feature) -> Metric:
 
 def _evidence(one: Feature) -> str:
     """What it is called in the tables, its levels of evidence, and what else says the same."""
-    also = [f"{clause(other)} ({other.inside:.0%} against {other.outside:.0%})" for other in one.also]
+    also = [
+        f"{'the background as a whole' if other.is_background else clause(other)} "
+        f"({other.inside:.0%} against {other.outside:.0%})"
+        for other in one.also
+    ]
     more = [f"{counted(one.n_more, 'more feature')} of this class"] * bool(one.n_more)
     same = f"; the same say {listed([*also, *more])}" if also or more else ""
     return f"told by {one.name}, evidence {one.level or 'none'}{same}"
@@ -238,10 +242,7 @@ def _evidence(one: Feature) -> str:
 
 def _action(one: Feature) -> str:
     if one.reason.startswith(NO_CONFLICT):
-        return (
-            f"Collect pictures of “{one.label}” that are otherwise, and of the others that are so (table conflicts "
-            "lists the few there are); then audit again."
-        )
+        return f"Collect {exceptions(one)} (table conflicts lists the few there are); then audit again."
     if one.is_risk or one.is_spurious:
         return (
             "Collect more pictures like the conflicting ones (table conflicts), or train with sample_weights; test on "
@@ -377,10 +378,12 @@ def _method(result: SpuriousResult) -> str:
     config = result.config
     answers = "the model's predictions" if result.used_predictions else "a linear probe out of fold"
     return (
-        f"Each candidate (image statistics, neurons, kinds of picture borders, metadata) is tested by |2 AUC − 1| of "
+        "Each candidate (image statistics, neurons, kinds of picture borders, metadata, concepts of the last map) is "
+        f"tested by |2 AUC − 1| of "
         f"its ranks, at least {config.floor}, family-wise p at most {config.alpha} over {config.n_permutations} "
         "permutations of whole bursts. It is contextual when the background alone tells the class under both fillings "
-        "and more than the object alone does. Harm is the accuracy of "
+        "and more than the object alone does; of concepts the table says instead where their heat lies. Harm is the "
+        "accuracy of "
         f"{answers} where feature and label agree less where they conflict, interval over bursts and for all examined "
         'features at once. "Spurious" is said only with E1, E2 and E4 together, or by a person\'s verdict (E5). '
         f"{ANALYSIS.source}"

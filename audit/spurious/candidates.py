@@ -21,7 +21,10 @@ from audit.pictures.statistics import STATISTICS
 from audit.spurious.probe import principal
 
 STATISTIC, NEURON, SURROUNDING, METADATA = "statistic", "neuron", "surrounding", "metadata"
-BACKGROUND = "background"
+BACKGROUND, CONCEPT = "background", "concept"
+
+SAMPLED = (BACKGROUND, CONCEPT)
+"""Kinds whose values are known of the pictures only whose parts were embedded."""
 
 MAX_VALUES = 30
 """A metadata column of text with more values than this names images, not circumstances."""
@@ -51,19 +54,23 @@ class Candidate:
     Attributes
     ----------
     name : str
-        ``sharpness``, ``stage3:17``, ``surrounding 2``, ``camera = B``.
+        ``sharpness``, ``stage3:17``, ``surrounding 2``, ``camera = B``, ``pattern 3``.
     kind : str
-        ``statistic``, ``neuron``, ``surrounding``, ``metadata``, or ``background``: what a probe says of it as a whole.
+        ``statistic``, ``neuron``, ``surrounding``, ``metadata``, ``concept``, or ``background``: what a probe says of
+        it as a whole.
     layer : str
         Of a neuron, else "".
     column : int
         Of a neuron: its column in ``Neurons.values``; else −1.
+    outside : float
+        Of a concept: how much denser its heat is outside the objects' boxes than spread evenly; else NaN.
     """
 
     name: str
     kind: str
     layer: str = ""
     column: int = -1
+    outside: float = float("nan")
 
 
 @dataclass(frozen=True)

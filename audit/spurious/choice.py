@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from audit.spurious.candidates import BACKGROUND, METADATA, NEURON
+from audit.spurious.candidates import BACKGROUND, CONCEPT, METADATA, NEURON
 from audit.spurious.evidence import REJECTED, Evidence, Study
 from audit.spurious.harm import NO_CONFLICT
 
@@ -58,12 +58,18 @@ def rank(one: Evidence) -> int | None:
         return None
     if one.is_spurious or one.is_risk:
         return SHORTCUT if one.is_spurious else SUSPECT
-    if "E1" not in one.levels or one.candidate.kind == NEURON:
+    if "E1" not in one.levels or _is_object(one):
         return None
     if "E4" in one.levels:
         return SUSPECT
     is_open = one.harm is not None and one.harm.reason.startswith(NO_CONFLICT) and one.g >= STRONG
     return (SUSPECT if one.candidate.kind == METADATA else IMAGE_WIDE) if is_open else None
+
+
+def _is_object(one: Evidence) -> bool:
+    """Whether it is not known to lie elsewhere than on the object: a neuron, or a concept that is no denser outside."""
+    kind = one.candidate.kind
+    return kind == NEURON or (kind == CONCEPT and not one.candidate.outside > 1)
 
 
 def chosen(found: Study) -> list[Tie]:

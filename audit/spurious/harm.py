@@ -169,7 +169,7 @@ def too_few(groups: Int64, bursts: Int64) -> str:
     short = (n < LEAST_IMAGES) | (n_bursts < LEAST_BURSTS)
     if not short.any():
         return ""
-    needed = f"it takes {LEAST_IMAGES} of {LEAST_BURSTS} bursts in each group"
+    needed = f"it takes {LEAST_IMAGES} in each group, {LEAST_BURSTS} of them unrelated"
     if short[list(CONFLICTING)].any():
         return f"{NO_CONFLICT} ({int(n[list(CONFLICTING)].min())} in the smaller group; {needed})"
     return f"too few images that agree ({needed})"

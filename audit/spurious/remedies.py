@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from audit.maths.probes import deal_folds
 from audit.maths.rows import image_rows
-from audit.spurious.candidates import BACKGROUND
+from audit.spurious.candidates import SAMPLED
 from audit.spurious.evidence import Evidence, Sample, Study
 from audit.spurious.harm import CONFLICTING, GROUPS, balanced_weights
 
@@ -49,7 +49,7 @@ def grouped(sample: Sample, found: Study, one: Evidence) -> tuple[Int64, Int64, 
         raise ValueError(f"{one.candidate.name!r} was not examined")
     values = one.sign * found.candidates.column(one.number)
     rows = np.flatnonzero(sample.class_of >= 0)
-    if one.candidate.kind == BACKGROUND:
+    if one.candidate.kind in SAMPLED:
         rows = rows[np.isfinite(values[rows])]
     strength = np.nan_to_num(values[rows], nan=-np.inf) - one.sign * one.cue.threshold
     is_class = sample.class_of[rows] == sample.names.index(one.label)

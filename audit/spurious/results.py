@@ -14,7 +14,7 @@ from audit.analyses.base import Result
 from audit.model import DatasetView
 from audit.report import Picture
 from audit.shown import picture
-from audit.spurious.candidates import BACKGROUND, METADATA, NEURON
+from audit.spurious.candidates import BACKGROUND, CONCEPT, METADATA, NEURON
 from audit.spurious.choice import Tie
 from audit.spurious.evidence import Evidence, Sample, SpuriousConfig, Study
 from audit.spurious.harm import sizes
@@ -34,6 +34,7 @@ SPURIOUS_SCHEMA = pa.schema(
         ("p_max_t", pa.float64()),
         ("g_foreground", pa.float64()),
         ("g_background", pa.float64()),
+        ("heat_outside", pa.float64()),
         ("earliest_layer", pa.string()),
         ("complexity", pa.float64()),
         ("gap", pa.float64()),
@@ -186,6 +187,7 @@ def _row(one: Evidence) -> dict[str, object]:
         "p_max_t": one.p_max_t,
         "g_foreground": one.foreground,
         "g_background": one.background,
+        "heat_outside": one.candidate.outside,
         "complexity": math.nan if known is None else known.complexity,
         "gap": math.nan if cost is None else cost.gap,
         "gap_low": math.nan if cost is None else cost.low,
@@ -293,4 +295,4 @@ def _what(one: Evidence) -> str:
         return "spurious"
     if one.is_risk:
         return "shortcut risk"
-    return "on the object or not placed" if one.candidate.kind == NEURON else "no place in the picture"
+    return "on the object or not placed" if one.candidate.kind in (NEURON, CONCEPT) else "no place in the picture"

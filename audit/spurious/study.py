@@ -19,9 +19,10 @@ from audit.model import META_PREFIX, DatasetView, Parts
 from audit.parts.boxes import widened
 from audit.spurious import choice, context, harm
 from audit.spurious.availability import Availability, availability, directions
-from audit.spurious.candidates import BACKGROUND, NEURON, Candidate, Candidates, collect, joined
+from audit.spurious.candidates import BACKGROUND, CONCEPT, NEURON, SAMPLED, Candidate, Candidates, collect, joined
 from audit.spurious.evidence import CONFIRMED, Evidence, Sample, SpuriousConfig, Study
 from audit.spurious.harm import Cue, Harm
+from audit.spurious.patterns import patterns
 from audit.spurious.probe import predict
 from audit.spurious.ranks import Predictivity, centred_ranks, predictivity
 
@@ -37,6 +38,8 @@ LEAST_CLASS, LEAST_CLASS_BURSTS = 20, 5
 
 Where = tuple[float, float, float, bool]
 """Strength in the object alone and in the background alone, lower bound of the difference, whether contextual."""
+
+NOT_PLACED: Where = (float("nan"), float("nan"), float("nan"), False)
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -82,7 +85,8 @@ def _study(sample: Sample, config: SpuriousConfig, rng: np.random.Generator) -> 
         parts, one = shown
         readable = context.readable(parts, *one.known, n_permutations=config.n_null, rng=rng)
         candidates, backgrounds = _backgrounds(sample, shown, candidates, readable.p, config, rng)
-        found += backgrounds
+        candidates, concepts = _concepts(sample, shown, candidates, config, rng)
+        found += [*backgrounds, *concepts]
     answers, used = _answers(sample, config, rng)
     right = answers == sample.classes
     found = [_levelled(one, config) for one in _examined(sample, candidates, found, right, config, rng)]
@@ -234,6 +238,32 @@ def _backgrounds(
     return joined(candidates, more), found
 
 
+def _concepts(
+    sample: Sample, shown: tuple[Parts, Kept], candidates: Candidates, config: SpuriousConfig, rng: np.random.Generator
+) -> tuple[Candidates, list[Evidence]]:
+    """Concepts of the last map as candidates, tested as a family of their own; where they lie is told, E2 is not."""
+    parts, kept = shown
+    seen = patterns(parts, kept.at, sample.burst_of, rng)
+    if not len(seen.outside):
+        return candidates, []
+    ranks = centred_ranks(seen.strengths)
+    tested = predictivity(ranks, kept.classes, kept.bursts, rng, n_permutations=config.n_permutations)
+    names = [sample.names[i] for i in np.flatnonzero(kept.place >= 0)]
+    more: list[tuple[Candidate, Float64]] = []
+    found: list[Evidence] = []
+    for j, outside in enumerate(seen.outside):
+        values = np.full(len(sample.view), np.nan)
+        values[parts.rows[kept.at]] = seen.strengths[:, j]
+        candidate = Candidate(f"pattern {j + 1}", CONCEPT, parts.map_layer, outside=float(outside))
+        label, sign = names[int(tested.best[j])], int(tested.sign[j])
+        g, p = float(tested.g[j]), float(tested.p_max_t[j])
+        verdict = config.verdicts.get(candidate.name, "")
+        number = len(candidates) + len(more)
+        found.append(Evidence(candidate, number, label, sign, g, p, *NOT_PLACED, verdict=verdict))
+        more.append((candidate, values))
+    return joined(candidates, more), found
+
+
 def _evidence(
     sample: Sample,
     candidates: Candidates,
@@ -243,7 +273,6 @@ def _evidence(
     alike: Mapping[int, tuple[int, ...]],
     config: SpuriousConfig,
 ) -> Evidence:
-    nothing = (float("nan"), float("nan"), float("nan"), False)
     candidate = candidates.listed[i]
     names = tuple(candidates.listed[j].name for j in alike.get(i, ()))
     verdicts = [config.verdicts[name] for name in (candidate.name, *names) if name in config.verdicts]
@@ -254,7 +283,7 @@ def _evidence(
         int(strength.sign[i]),
         float(strength.g[i]),
         float(strength.p_max_t[i]),
-        *placed.get(i, nothing),
+        *placed.get(i, NOT_PLACED),
         alike=names,
         verdict=verdicts[0] if verdicts else "",
     )
@@ -307,8 +336,8 @@ def _cost(sample: Sample, values: Float64, one: Evidence, seen: tuple[Bool, Bool
     is_class = np.asarray(sample.classes == sample.names.index(one.label))
     cue = harm.cut(values, is_class, in_a, one.sign)
     at, there = np.arange(len(values)), cue
-    if one.candidate.kind == BACKGROUND or one.is_contextual:
-        behind = values if one.candidate.kind == BACKGROUND else _behind(sample, one)
+    if one.candidate.kind in SAMPLED or one.is_contextual:
+        behind = values if one.candidate.kind in SAMPLED else _behind(sample, one)
         at = np.flatnonzero(np.isfinite(behind))
         there = harm.cut(behind[at], is_class[at], in_a[at], one.sign)
     if reason := harm.too_few(there.groups, sample.bursts[at]):

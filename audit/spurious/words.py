@@ -97,6 +97,16 @@ def shares(one: Named) -> str:
     return f"{clause(one)} in {one.inside:.0%} of its pictures, against {one.outside:.0%} of the others"
 
 
+def exceptions(one: Named) -> str:
+    """The pictures that would tell what a tie costs: ``pictures of “ship” before other backgrounds, and …``."""
+    label = f"“{one.label}”"
+    if one.is_background:
+        return (
+            f"pictures of {label} before other backgrounds, and of the others before backgrounds like those of {label}"
+        )
+    return f"pictures of {label} in which it is not so that {clause(one)}, and pictures of the others in which it is"
+
+
 def caption(one: Named, label: str, group: int) -> str:
     """What is written under a picture of a group of :data:`audit.spurious.harm.GROUPS`: ``mug, usual background``."""
     has, is_class = bool(group % 2), group >= 2

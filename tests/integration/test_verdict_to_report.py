@@ -32,7 +32,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    """Bright squares and bars on noise; 95 of 100 squares, and 5 of 100 bars, are from the camera in the north."""
+    """Bright squares and bars on noise; 95 % of the squares and 5 % of the bars are from the camera in the north."""
     rng, rows = np.random.default_rng(0), []
     for number in range(N):
         is_square = number % 2 == 0

@@ -8,7 +8,7 @@ from audit.spurious.candidates import BACKGROUND, METADATA, NEURON, STATISTIC, C
 from audit.spurious.choice import SHOWN, Tie, chosen, rank, strength
 from audit.spurious.evidence import Evidence, Study
 from audit.spurious.harm import NO_CONFLICT, Cue, Harm
-from audit.spurious.words import LOOKS, Named, caption, clause, listed, shares
+from audit.spurious.words import LOOKS, Named, caption, clause, exceptions, listed, shares
 
 CUE = Cue(0.5, 1, np.zeros(4, bool), np.arange(4))
 OPEN, HARMFUL = Harm((9, 9, 9, 9), NO_CONFLICT), Harm((9, 9, 9, 9), "", 0.2, 0.1, 0.3)
@@ -103,6 +103,15 @@ def test_words_say_what_is_so_and_in_how_many():
     assert clause(named("age", sign=-1)) == "“age” is low"
     assert clause(named("sharpness", STATISTIC)) == "the sharpness is high"
     assert clause(named("stage3:13", NEURON, is_background=True)) == "the background is the usual one"
+
+
+def test_exceptions_are_what_to_collect():
+    assert exceptions(named()) == (
+        "pictures of “ship” in which it is not so that “place” is “sea”, and pictures of the others in which it is"
+    )
+    assert exceptions(named("background of ship", BACKGROUND, is_background=True)) == (
+        "pictures of “ship” before other backgrounds, and of the others before backgrounds like those of “ship”"
+    )
 
 
 def test_captions_say_what_a_picture_has():
