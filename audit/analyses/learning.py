@@ -380,13 +380,13 @@ def _unlabelled_finding(result: LearningResult) -> Finding | None:
             f"{found.unlabelled.value:.1%} of them, against {found.disagreement.value:.1%}, so at least about "
             f"{found.expected.value:.1%} would be named wrongly."
         )
-        action = "Label a sample of them, those below first, and add it to the training pictures."
+        action = "Label a sample of them, those shown here first, and add it to the training pictures."
     else:
         sentence = (
             f"About {found.expected.value:.1%} of the {who} without a label would be named wrongly by a simple "
             f"classifier (a linear probe; {_range(found.expected)})."
         )
-        action = "Plan with this error where labels are predicted; label the pictures below first."
+        action = "Plan with this error where labels are predicted; label the pictures shown here first."
     return Finding(
         id="learning.unlabelled",
         severity=Severity.ATTENTION if is_strange else Severity.INFO,

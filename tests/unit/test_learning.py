@@ -127,6 +127,7 @@ def test_the_expected_error_of_unlabelled_images_is_near_the_true_one():
 def test_unlabelled_images_of_another_kind_are_something_to_check():
     findings = {f.id: f for f in ANALYSIS.section(run(view(400, 200, spread=1.2, shift=0.9)).result).findings}
     assert findings["learning.unlabelled"].severity is Severity.ATTENTION
+    assert "those shown here first" in findings["learning.unlabelled"].action
 
 
 def test_without_unlabelled_images_nothing_is_said_of_them():
