@@ -36,6 +36,9 @@ MAX_NUMBERS = 80_000_000
 _ROWS = 4096
 """Places that are worked on at a time, so that nothing but the result is as large as the result."""
 
+_COLUMNS = 64
+"""Neurons whose quantiles are taken at a time."""
+
 _QUANTILE_ROWS = 20_000
 
 Float32 = npt.NDArray[np.float32]
@@ -186,11 +189,13 @@ def coarsened(maps: npt.NDArray[np.float16]) -> npt.NDArray[np.float16]:
 def baseline(maps: npt.NDArray[np.float16]) -> Float32:
     """What counts as nothing for each neuron, its 5 % quantile over the places: float32 (c,)."""
     rows = maps.reshape(-1, maps.shape[-1])
-    some = rows[:: max(1, len(rows) // _QUANTILE_ROWS)].astype(np.float32)
-    some = some[np.isfinite(some).all(axis=1)]
-    if not len(some):
-        return np.zeros(maps.shape[-1], dtype=np.float32)
-    return np.quantile(some, BASELINE, axis=0).astype(np.float32)
+    some = rows[:: max(1, len(rows) // _QUANTILE_ROWS)]
+    known = np.isfinite(some).all(axis=1)
+    nothing = np.zeros(maps.shape[-1], dtype=np.float32)
+    for start in range(0, len(nothing) if known.any() else 0, _COLUMNS):
+        block = some[:, start : start + _COLUMNS][known].astype(np.float32)
+        nothing[start : start + _COLUMNS] = np.quantile(block, BASELINE, axis=0)
+    return nothing
 
 
 def activations(maps: npt.NDArray[np.float16], nothing: Float32) -> Float32:

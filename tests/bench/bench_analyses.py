@@ -1,6 +1,6 @@
 """Processor seconds and memory of every analysis on invented sets of 5 000 and of 50 000 pictures.
 
-``PYTHONPATH=. python -m tests.bench.bench_analyses [--sizes 5000 50000] [--views DIR] [ANALYSIS ...]``
+``PYTHONPATH=. python -m tests.bench.bench_analyses [ANALYSIS ...] [--views DIR] [--sizes 5000 50000]``
 
 Each analysis runs in a process of its own, on one thread. Memory is anonymous: what no file backs, so memory maps do
 not count. ``loaded`` is what the views take of it, ``peak`` the most that loading and computing add to it. The digest

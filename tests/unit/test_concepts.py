@@ -134,6 +134,13 @@ def test_activations_lie_above_what_counts_as_nothing_in_every_block_of_places(m
     np.testing.assert_array_equal(rows, np.maximum(given.astype(np.float32) - nothing, 0).reshape(rows.shape))
 
 
+def test_what_counts_as_nothing_is_the_quantile_of_every_neuron_over_places_that_are_known():
+    maps = RNG(0).normal(size=(9, 4, 130)).astype(np.float16)
+    maps[2, 1, 129] = np.inf
+    known = np.delete(maps.reshape(36, 130), 9, axis=0).astype(np.float32)
+    np.testing.assert_array_equal(spatial.baseline(maps), np.quantile(known, spatial.BASELINE, axis=0))
+
+
 def test_fine_maps_are_averaged_over_the_places_that_count():
     maps = np.arange(256, dtype=np.float16).reshape(1, 256, 1)
     maps[0, 1] = np.nan
