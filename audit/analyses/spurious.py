@@ -213,7 +213,7 @@ def _gap(one: Feature) -> Metric:
 
 
 def _share(one: Feature) -> Metric:
-    """How many of the class have it, where what it costs cannot be measured."""
+    """How many of the class have it, where what it costs cannot be measured; pictures count as independent."""
     _, _, without, having = one.sizes
     low, high = wilson(having, without + having) if without + having else (None, None)
     note = f"{one.outside:.0%} of the others; {one.reason or 'harm was not measured'}; {_evidence(one)}"
