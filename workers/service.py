@@ -273,12 +273,13 @@ class Service(Reading):
 
     def _check_feature(self, audit_id: str, feature: str) -> None:
         try:
-            known = self.table(audit_id, SUSPECTS).column("feature").to_pylist()
+            rows = self.table(audit_id, SUSPECTS).select(["feature", "same_as"]).to_pylist()
         except UnknownIdError as error:
             if error.kind != REPORT_FILE:
                 raise
             hint = f"the audit has no table {SUSPECTS}: that was left out or failed, or there are no labels"
             raise UnknownIdError("feature", feature, hint=hint) from error
+        known = [name for row in rows for name in (row["feature"], *(row["same_as"] or ()))]
         if feature not in known:
             hint = f"its table {SUSPECTS} has {len(known)}, such as {', '.join(map(repr, known[:3])) or 'none'}"
             raise UnknownIdError("feature", feature, hint=hint)

@@ -35,7 +35,7 @@ from audit.spurious.results import SPURIOUS_SCHEMA, Feature, Read, SpuriousResul
 from audit.spurious.study import judged, study
 from audit.spurious.words import clause, exceptions, listed, shares
 
-VERSION = 4
+VERSION = 5
 LEAST_IMAGES = 100
 NOT_PLACED = "Parts of the pictures were not embedded, so where a feature lies was not assessed (E2)."
 MUCH = 0.10
@@ -240,13 +240,17 @@ def _evidence(one: Feature) -> str:
     return f"told by {one.name}, evidence {one.level or 'none'}{same}"
 
 
+_WEIGHTED = ", or train with sample_weights, which helped the worst group here"
+
+
 def _action(one: Feature) -> str:
     if one.reason.startswith(NO_CONFLICT):
         return f"Collect {exceptions(one)} (table conflicts lists the few there are); then audit again."
     if one.is_risk or one.is_spurious:
+        is_helped = one.before is not None and one.after is not None and one.after > one.before
         return (
-            "Collect more pictures like the conflicting ones (table conflicts), or train with sample_weights; test on "
-            "balanced_split. Look at the pictures and record whether it is a shortcut (assay verdict)."
+            f"Collect more pictures like the conflicting ones (table conflicts){_WEIGHTED if is_helped else ''}; test "
+            "on balanced_split. Look at the pictures and record whether it is a shortcut (assay verdict)."
         )
     if one.kind == BACKGROUND:
         return (

@@ -238,8 +238,8 @@ def _feature(sample: Sample, found: Study, tie: Tie, used: Sequence[int]) -> Fea
         is_risk=one.is_risk,
         n_more=max(0, len(same) - 1),
         also=tuple(_named(sample, found, other) for other in tie.also),
-        agreeing=_pictures(sample.view, named, known, (3, 0)),
-        conflicting=_pictures(sample.view, named, known, (2, 1)),
+        agreeing=pictures_of(sample.view, named, known, (3, 0), typical=True),
+        conflicting=pictures_of(sample.view, named, known, (2, 1), typical=False),
     )
 
 
@@ -262,13 +262,16 @@ Known = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float
 """What :func:`audit.spurious.remedies.grouped` gives."""
 
 
-def _pictures(view: DatasetView, named: Named, known: Known, wanted: tuple[int, int]) -> tuple[Picture, ...]:
-    """The clearest images of two groups, some of each, with what they are."""
+def pictures_of(
+    view: DatasetView, named: Named, known: Known, wanted: tuple[int, int], *, typical: bool
+) -> tuple[Picture, ...]:
+    """Some images of two groups, with what they are: those nearest to the middle of their group, or the clearest."""
     rows, groups, strength = known
     shown = []
     for group in wanted:
         at = np.flatnonzero(groups == group)
-        at = at[np.lexsort((rows[at], -np.abs(strength[at])))][:SHOWN]
+        far = np.abs(strength[at] - np.median(strength[at])) if typical and len(at) else -np.abs(strength[at])
+        at = at[np.lexsort((rows[at], far))][:SHOWN]
         for r in rows[at]:
             label = view.images.column("label")[int(r)].as_py()
             shown.append(picture(view, int(r), caption(named, label, group)))

@@ -12,6 +12,7 @@ from audit.fingerprint import canonical_json
 from audit.maths.rows import arrange
 from audit.report import Severity
 from audit.spurious.evidence import SpuriousConfig
+from audit.spurious.results import pictures_of
 from tests.spurious_views import planted, reordered
 from tests.views import make_view
 
@@ -220,3 +221,20 @@ def test_arranging_a_view_moves_neurons_and_parts_with_their_images(shortcut):
     np.testing.assert_array_equal(back.parts.rows, shortcut.view.parts.rows)
     np.testing.assert_array_equal(back.parts.backgrounds[1].neurons, shortcut.view.parts.backgrounds[1].neurons)
     np.testing.assert_array_equal(back.parts.boxes, shortcut.view.parts.boxes)
+
+
+def test_weights_are_advised_only_where_they_helped_the_worst_group(computed):
+    found = next(f for f in computed.result.features if f.is_spurious)
+    for after, is_advised in ((found.before + 0.1, True), (found.before - 0.1, False), (None, False)):
+        told = computed.result.model_copy(update={"features": (found.model_copy(update={"after": after}),)})
+        (finding,) = (f for f in section(told).findings if f.severity is Severity.PROBLEM)
+        assert ("sample_weights" in finding.action) is is_advised
+
+
+def test_usual_pictures_are_the_typical_ones_and_exceptions_the_clearest(computed, shortcut):
+    found = next(f for f in computed.result.features if f.is_spurious)
+    known = np.arange(5), np.full(5, 3), np.array([1.0, 2.0, 3.1, 4.0, 100.0])
+    ids = shortcut.view.column("image_id")
+    for typical, first in ((True, ids[2]), (False, ids[4])):
+        shown = pictures_of(shortcut.view, found, known, (3, 0), typical=typical)
+        assert shown[0].image_id == first
