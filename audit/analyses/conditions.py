@@ -22,6 +22,7 @@ from audit.maths.partitions import names_alike
 from audit.maths.rows import bursts
 from audit.model import META_PREFIX, DatasetView, Neurons
 from audit.report import Column, Finding, Metric, Picture, Section, Severity, TableBlock
+from audit.settings.attributes import says_nothing
 
 VERSION = 2
 ALPHA = 0.05
@@ -103,7 +104,7 @@ def _attributes(view: DatasetView, config: ConditionsConfig) -> dict[str, list[s
     columns = [SPLIT, *sorted(c for c in view.images.column_names if c.startswith(META_PREFIX))]
     found = {}
     for column in columns:
-        values = [None if value is None else str(value) for value in view.column(column)]
+        values = [None if says_nothing(value) else str(value) for value in view.column(column)]
         counts = Counter(value for value in values if value is not None)
         kept = {value for value, n in counts.items() if n >= config.min_images}
         is_known = column != SPLIT and any(names_alike(values, other) for other in (labels, splits))

@@ -31,6 +31,7 @@ from audit.report import (
     TableBlock,
     TextBlock,
 )
+from audit.settings.attributes import says_nothing
 from audit.shown import counted, picture
 
 VERSION = 2
@@ -175,6 +176,8 @@ def _attributes(view: DatasetView, own: npt.NDArray[np.int64]) -> list[_Asked]:
     columns = [("class", "label"), *((c.removeprefix(META_PREFIX), c) for c in _metadata(view))]
     for name, column in columns:
         values = view.column(column)
+        if column.startswith(META_PREFIX):
+            values = [None if says_nothing(value) else value for value in values]
         known = np.array([value is not None for value in values], dtype=np.bool_)
         texts = np.array([str(value) for value in values], dtype=object)
         distinct = sorted(set(texts[known].tolist()))

@@ -22,6 +22,11 @@ _BETWEEN = re.compile(r"\s*\|\s*")
 Source = Literal["metadata", "text", "context"]
 
 
+def says_nothing(value: object) -> bool:
+    """Whether a value of the metadata is a word for having none: empty, none, null, nan or n/a."""
+    return value is None or str(value).strip().casefold() in _NOTHING
+
+
 @dataclass(frozen=True)
 class Attribute:
     """One circumstance and what it is in each image.
@@ -108,4 +113,4 @@ def _cell(value: Any, *, several: bool) -> tuple[str, ...]:
     if value is None:
         return ()
     parts = [str(v) for v in value] if isinstance(value, list) else _BETWEEN.split(str(value)) if several else [value]
-    return tuple(str(part) for part in parts if str(part).strip().casefold() not in _NOTHING)
+    return tuple(str(part) for part in parts if not says_nothing(part))

@@ -114,3 +114,12 @@ def test_a_dataset_without_splits_and_settings_says_so() -> None:
     section = CONDITIONS.section(run(bare).result)
     assert "no splits or settings" in section.summary
     assert section.findings == ()
+
+
+def test_a_word_for_nothing_is_no_value() -> None:
+    one = view(1, night=1.5)
+    words = pa.array(["n/a" if time == "day" else time for time in one.column("meta.time")])
+    place = one.images.schema.get_field_index("meta.time")
+    blank = dataclasses.replace(one, images=one.images.set_column(place, "meta.time", words))
+    assert "time" in {found.attribute for found in run(one).result.conditions}
+    assert "time" not in {found.attribute for found in run(blank).result.conditions}

@@ -126,3 +126,12 @@ def test_without_neurons_it_says_so():
 def test_the_table_names_as_many_neurons_as_were_used():
     table = run(planted_view()).tables["sparse_probes"].to_pylist()
     assert [len(row["neurons"].split()) for row in table] == list(sparse.KS)
+
+
+def test_a_word_for_nothing_in_the_metadata_is_not_asked_for():
+    times = ["night"] * 100 + ["dusk"] * 100 + ["none"] * 100
+    asked = {
+        (one["attribute"], one["value"]) for one in run(planted_view(meta=times)).tables["sparse_probes"].to_pylist()
+    }
+    assert {("time", "night"), ("time", "dusk")} <= asked
+    assert ("time", "none") not in asked
