@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from audit.errors import TooFewImagesError
 from audit.extractors import ExtractorSpec, calibrate, keep_ranges, thinned
+from audit.parts.sample import by_content
 from storage.sources import SourceSpec
 from workers.forwarding import forwarded
 from workers.steps.embed import BATCH
@@ -53,25 +53,18 @@ def calibrate_on(
     TooFewImagesError
         If fewer than 32 pictures can be used.
     """
-    pictures = choose(runtime.usable(dataset.artefact), n_images)
+    pictures = by_content(runtime.usable(dataset.artefact), n_images)
+    locators, hashes = (pictures.column(name).to_pylist() for name in ("locator", "content_hash"))
     seen: list[Layers] = []
     used: list[str] = []
-    for positions, layers in _activations(runtime, dataset.source, extractor, pictures["locator"]):
+    for positions, layers in _activations(runtime, dataset.source, extractor, locators):
         seen.append(layers)
-        used += [pictures["content_hash"][i] for i in positions]
-        on_progress(len(used), len(pictures["locator"]))
+        used += [hashes[i] for i in positions]
+        on_progress(len(used), len(locators))
     if len(used) < LEAST:
         raise TooFewImagesError("calibration", len(used), LEAST)
     said = statement(dataset.name, used)
     return keep_ranges(extractor, calibrate(seen, said)), said
-
-
-def choose(images: pa.Table, n_images: int) -> dict[str, list[str]]:
-    """``locator`` and ``content_hash`` of at most n distinct pictures, by hash."""
-    hashes, locators = (images.column(name).to_pylist() for name in ("content_hash", "locator"))
-    first = dict(zip(reversed(hashes), reversed(locators), strict=True))
-    chosen = sorted(first)[:n_images]
-    return {"content_hash": chosen, "locator": [first[one] for one in chosen]}
 
 
 def statement(name: str, hashes: Sequence[str]) -> str:

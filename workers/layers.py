@@ -14,7 +14,7 @@ from audit.errors import TooFewImagesError
 from audit.extractors.layer_card import About, LayerCard, Seen, look, make_card
 from audit.maths.rows import bursts
 from audit.model import IMAGES_SCHEMA, DatasetView
-from audit.parts.sample import choose
+from audit.parts.sample import by_content
 from audit.pictures.statistics import PICTURE_SCHEMA
 from storage.sources import SourceSpec
 from workers.forwarding import forwarded
@@ -49,9 +49,7 @@ def measure_layers(
     TooFewImagesError
         If fewer than 50 pictures can be used.
     """
-    images = runtime.usable(dataset.artefact)
-    hashes = images.column("content_hash").to_pylist()
-    chosen = images.take(pa.array(choose(hashes, [None] * len(hashes), n_images))).sort_by("content_hash")
+    chosen = by_content(runtime.usable(dataset.artefact), n_images)
     seen: list[Seen] = []
     used: list[int] = []
     rows: list[dict[str, Any]] = []

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 PER_CLASS = 30
 """So many pictures of each class come first, as far as there is room for them."""
@@ -44,3 +45,16 @@ def choose(hashes: Sequence[str], labels: Sequence[str | None], n: int) -> npt.N
         seen[labels[row]] += is_early
         (early if is_early else late).append(row)
     return np.sort(np.array([*early, *late][:n], dtype=np.int64))
+
+
+def by_content(images: pa.Table, n: int) -> pa.Table:
+    """At most n distinct pictures, those with the smallest content hashes, in the order of these.
+
+    Parameters
+    ----------
+    images : pyarrow.Table
+        With a column ``content_hash``.
+    n : int
+    """
+    hashes = images.column("content_hash").to_pylist()
+    return images.take(pa.array(choose(hashes, [None] * len(hashes), n))).sort_by("content_hash")
