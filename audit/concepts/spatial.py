@@ -147,21 +147,6 @@ def find_concepts(parts: Parts, bursts: Int64, rng: np.random.Generator, *, size
     )
 
 
-def concept_strengths(
-    parts: Parts, bursts: Int64, rng: np.random.Generator, *, sizes: Sequence[int] = SIZES
-) -> tuple[tuple[str, ...], Float64]:
-    """Names of the stable concepts and how strong each is in each picture of ``parts.rows``.
-
-    Returns
-    -------
-    names : str
-        ``Concept 1``, …
-    strengths : float64 (m, k), at least 0
-    """
-    found = find_concepts(parts, bursts, rng, sizes=sizes)
-    return tuple(concept_name(j) for j in range(found.weights.shape[2])), found.strengths
-
-
 def concept_name(place: int) -> str:
     """How the concept at a place is called: ``Concept 1`` for the first."""
     return f"Concept {place + 1}"

@@ -112,9 +112,10 @@ def test_more_factors_than_there_are_concepts_are_not_taken():
 
 
 def test_strengths_are_those_of_the_pictures_with_the_concept():
-    names, strengths = spatial.concept_strengths(parts_of(planted()), np.arange(120), RNG(0), sizes=(4,))
-    assert names[0] == "Concept 1"
-    assert strengths.shape == (120, len(names))
+    found = spatial.find_concepts(parts_of(planted()), np.arange(120), RNG(0), sizes=(4,))
+    strengths = found.strengths
+    assert spatial.concept_name(0) == "Concept 1"
+    assert strengths.shape == (120, len(found.directions))
     assert sorted(np.unique(strengths.argmax(axis=0) % 4)) == [0, 1, 2, 3]
 
 
