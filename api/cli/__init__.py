@@ -29,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except (KeyboardInterrupt, CommandError) as error:
         return _told(error)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as error:
+        if not _is_closed_pipe(error):
+            raise
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
         return Exit.FINE
     except Exception as error:
@@ -37,6 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code == Exit.INTERRUPTED:
         sys.stderr.write(f"{RESUME}\n")
     return int(code or Exit.FINE)
+
+
+def _is_closed_pipe(error: BaseException) -> bool:
+    """Whether whoever reads the output has stopped (``| head``); click and rich leave with 1 on meeting that."""
+    return isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError)
 
 
 def _told(error: BaseException) -> int:

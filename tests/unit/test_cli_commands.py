@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -364,6 +365,16 @@ def test_a_worker_without_a_broker_says_what_to_set(
     monkeypatch.delenv("ASSAY_BROKER_URL", raising=False)
     assert main(["worker"]) == 2
     assert "ASSAY_BROKER_URL" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["--help", "analyses"])
+def test_a_reader_who_has_seen_enough_is_no_failure(command: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    code = "import sys; from api.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run([sys.executable, "-c", code, command], stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_help_and_version_import_nothing_heavy() -> None:
