@@ -41,11 +41,6 @@ def take_unreferenced(tx: sa.Connection, grace_s: float, limit: int = 1000) -> l
     return found
 
 
-def artefact_bytes(tx: sa.Connection) -> int:
-    """Size of everything that is committed."""
-    return int(tx.execute(select(sa.func.coalesce(sa.func.sum(artefacts.c.n_bytes), 0))).scalar_one())
-
-
 def idempotent_audit(tx: sa.Connection, key: str) -> tuple[str, str] | None:
     """The request's fingerprint and the audit's id that an idempotency key was used for."""
     row = tx.execute(select(idempotency).where(idempotency.c.key == key)).one_or_none()
