@@ -2,7 +2,8 @@
 
 A picture's label is the category whose objects cover the largest area in it (equal areas: the first by name), its box
 the largest object of that category. Crowd regions count only where there is nothing else. All categories of a picture
-are kept in ``meta.categories``, the number of objects in ``meta.n_objects``.
+are kept in ``meta.categories``, the number of objects in ``meta.n_objects``. What else the file says of a picture (its
+camera, sequence, date) are further columns, which may be named as label, split or group as those of a manifest.
 
 Source: Lin et al., Microsoft COCO: Common Objects in Context, 2014; data format at https://cocodataset.org/#format-data
 (``bbox`` is x, y, width, height in pixels from the top left).
@@ -22,14 +23,16 @@ import pyarrow as pa
 
 from storage.errors import SourceError, SourceLimitError, SourceUnsupportedError
 from storage.sources.base import Entry, SourceLimits, SourceSpec
-from storage.sources.columns import N_CORNERS, Box, Roles
+from storage.sources.columns import N_CORNERS, Box, as_text, find_roles
 from storage.sources.manifest import PathSource
 
 MAX_JSON_BYTES = 2**30
 CHECKED_BYTES = 64 * 2**20
 """Up to this size an annotations file is parsed when it is submitted, and not only when it is scanned."""
 
-_ROLES = Roles(path="path", label="label", box=("box",))
+_TECHNICAL = frozenset({"id", "file_name", "width", "height", "license", "flickr_url", "coco_url"})
+"""Of an image's entry, what says nothing of its content."""
+
 _SCHEMA = pa.schema(
     [
         pa.field("path", pa.binary()),
@@ -61,9 +64,12 @@ class CocoSource(PathSource):
 
     def entries(self) -> Iterator[Entry]:
         """List every picture; see :meth:`Source.entries`."""
-        rows = summarise(self.spec.uri, load_json(self.spec.uri, self._file))
-        table = pa.Table.from_pylist(rows, schema=_SCHEMA)
-        yield from self._list(table, _ROLES, table.column("path").to_pylist())
+        document = load_json(self.spec.uri, self._file)
+        table = pa.Table.from_pylist(summarise(self.spec.uri, document), schema=_SCHEMA)
+        for name, values in further_columns(document["images"]).items():
+            table = table.append_column(f"image.{name}" if name in _SCHEMA.names else name, values)
+        roles = find_roles(self.spec, table.column_names, needs_path=True, path_names=("path",))
+        yield from self._list(table, roles, table.column("path").to_pylist())
 
 
 def load_json(uri: str, file: Path) -> Mapping[str, Any]:
@@ -101,6 +107,33 @@ def summarise(uri: str, document: Mapping[str, Any]) -> list[dict[str, Any]]:
         return [_summarise(image, objects.get(image["id"], []), names) for image in document["images"]]
     except (KeyError, TypeError, ValueError) as error:
         raise SourceError(uri, f"{uri} is not COCO: {type(error).__name__} at {error}") from error
+
+
+def further_columns(images: Sequence[Mapping[str, Any]]) -> dict[str, pa.Array]:
+    """Texts, numbers and truth values that the entries of images hold besides what the format requires.
+
+    Returns
+    -------
+    name to array (n images,), by name
+        Null where an entry lacks it; text where entries differ in kind. Lists and objects are left out.
+    """
+    names = sorted({name for image in images for name in image} - _TECHNICAL)
+    columns = {name: [image.get(name) for image in images] for name in names}
+    return {
+        name: _as_array(values)
+        for name, values in columns.items()
+        if all(value is None or isinstance(value, str | int | float) for value in values)
+    }
+
+
+def _as_array(values: Sequence[Any]) -> pa.Array:
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) > 1 and kinds != {int, float}:
+        return pa.array([as_text(value) for value in values], pa.string())
+    try:
+        return pa.array(values, pa.float64() if kinds == {int, float} else None)
+    except OverflowError:
+        return pa.array([as_text(value) for value in values], pa.string())
 
 
 def _summarise(

@@ -303,6 +303,30 @@ def test_a_coco_picture_without_objects_has_no_label(tmp_path: Path) -> None:
     assert (row["label"], row["box"], row["meta.categories"], row["status"]) == (None, None, [], "ok")
 
 
+def test_what_coco_says_of_a_picture_may_be_its_group_or_label(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"a.jpg": jpeg(1), "b.jpg": jpeg(2)})
+    images = [
+        {"id": 1, "file_name": "a.jpg", "width": 8, "seq_id": "s1", "location": 7, "at": 1, "label": "x", "rights": []},
+        {"id": 2, "file_name": "b.jpg", "width": 8, "seq_id": "s2", "at": "noon", "huge": 2**70},
+    ]
+    path = write_coco(tmp_path / "c.json", images, [{**coco_object(1, 0, 0, 6, 6)}])
+    first, second = scanned(tmp_path, path, group_from="seq_id").to_pylist()
+    assert (first["label"], first["group"], second["group"]) == ("cat", "s1", "s2")
+    assert (first["meta.location"], second["meta.location"]) == (7, None)
+    assert (first["meta.at"], second["meta.at"], second["meta.huge"]) == ("1", "noon", str(2**70))
+    assert first["meta.image.label"] == "x"
+    assert not {"meta.width", "meta.rights", "meta.id"} & first.keys()
+    assert by_path(scanned(tmp_path, path, label_from="location"), "label") == {"a.jpg": "7", "b.jpg": None}
+    assert set(by_path(scanned(tmp_path, path, label_from="none"), "label").values()) == {None}
+
+
+def test_a_column_that_a_coco_file_lacks_is_refused_with_those_it_has(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"a.jpg": jpeg(1)})
+    path = write_coco(tmp_path / "c.json", [{"id": 1, "file_name": "a.jpg", "seq_id": 3}], [])
+    with opened(tmp_path, path, group_from="camera") as source, pytest.raises(SourceColumnError, match="seq_id"):
+        source.check()
+
+
 @pytest.mark.parametrize("place", ["annotations", "val2017", "images/val2017", "images"])
 def test_coco_pictures_are_found_where_the_published_archives_put_them(tmp_path: Path, place: str) -> None:
     write_folder(tmp_path, {f"{place}/a.jpg": jpeg(1)})
