@@ -18,7 +18,7 @@ from storage.sources.state import state
 from workers.context import StepContext
 from workers.steps.params import ScanParams
 
-SCAN_VERSION = 2
+SCAN_VERSION = 3
 """Goes up whenever the same files can give another scan."""
 
 
