@@ -1,9 +1,10 @@
 """Spurious features on planted truth and on real pictures: targets and what was reached.
 
-``PYTHONPATH=. python -m tests.bench.bench_planted [--full] [--cache DIR] [features] [scenes] [real]``
+``PYTHONPATH=. python -m tests.bench.bench_planted [--full] [--cache DIR] [clean] [ranking] [harm] [scenes] [real]``
 
-``features``: shortcuts planted among neurons and vectors, many replicates; ``scenes``: drawn pictures, embedded with
-the bundled extractor, of which each replicate takes a part; ``real``: Waterbirds and cue conflict of the shared folder.
+``clean``, ``ranking``, ``harm``: shortcuts planted among neurons and vectors, many replicates; ``scenes``: drawn
+pictures, embedded with the bundled extractor, of which each replicate takes a part; ``real``: Waterbirds and cue
+conflict of the shared folder.
 """
 
 from __future__ import annotations
@@ -11,10 +12,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import io
-import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,19 +29,18 @@ from audit.spurious import harm
 from audit.spurious.candidates import BACKGROUND
 from audit.spurious.evidence import SpuriousConfig, Study
 from audit.spurious.probe import predict
-from audit.spurious.study import judged, study
+from tests.bench import planted_features
 from tests.bench.parted_views import parted_view, real_view, rebuilt, without
-from tests.spurious_views import Planted, planted
+from tests.bench.planted_features import median, ranked, row, studied
 
-QUICK = SpuriousConfig(n_permutations=199, n_null=19, examined=6)
 LABELS, PLACES = ("car", "mug"), ("street", "room")
 
 
 def main() -> None:
     """Run the parts asked for and print a row for each target."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["features", "scenes", "real"])
-    parser.add_argument("--full", action="store_true", help="all replicates and sizes (about an hour)")
+    parser.add_argument("parts", nargs="*", default=list(PARTS))
+    parser.add_argument("--full", action="store_true", help="all replicates and sizes (hours)")
     parser.add_argument("--cache", type=Path, default=None, help="keep what was embedded here")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -49,107 +48,8 @@ def main() -> None:
         for part in arguments.parts:
             started = time.perf_counter()
             print(f"== {part}\n{'what':<88}{'target':>10}{'reached':>10}")
-            {"features": features, "scenes": scenes, "real": real}[part](arguments.full, cache)
+            PARTS[part](arguments.full, cache)
             print(f"   {time.perf_counter() - started:.0f} s", flush=True)
-
-
-def row(what: str, target: str, reached: object) -> None:
-    text = f"{reached:.3f}" if isinstance(reached, float) else str(reached)
-    print(f"{what:<88}{target:>10}{text:>10}", flush=True)
-
-
-def studied(view: DatasetView, seed: int, config: SpuriousConfig = QUICK) -> Study:
-    rng = np.random.default_rng(seed)
-    return study(judged(view, config, rng), config, rng)
-
-
-def ranked(found: Study) -> list[str]:
-    """Names as the report orders them, merged ones with the one that stands for them, without the background itself."""
-    return [
-        name for one in found.found if one.candidate.kind != BACKGROUND for name in (one.candidate.name, *one.alike)
-    ]
-
-
-def features(full: bool, _cache: Path) -> None:
-    n_null, n_seeds = (100, 20) if full else (100, 3)
-    sizes = (300, 1000, 3000) if full else (300,)
-    for n in sizes:
-        for what, options in (
-            ("clean, exact boxes", {}),
-            ("core-only decoy, exact boxes", {"core": 3.0}),
-            ("core-only decoy, half of each part leaks into the other", {"core": 3.0, "leak": 0.5}),
-            ("15 neurons that tell the class anywhere in the picture", {"n_everywhere": 15}),
-        ):
-            flagged = sum(_is_flagged(planted(seed, n=n, rho=None, **options), seed) for seed in range(n_null))
-            row(f"share of {n_null} with a shortcut risk, {what}, n={n}", "<= .05", flagged / n_null)
-    for rho in (0.6, 0.8, 0.95):
-        for n_classes in (2, 4, 10) if full else (2, 4):
-            plants = [planted(s, n=1000, rho=rho, n_classes=n_classes) for s in range(n_seeds)]
-            scores = [separation(one, s) for s, one in enumerate(plants)]
-            target = ">= .95" if rho >= 0.8 else ""
-            row(f"AUROC of planted before rest, background rho={rho}, {n_classes} classes", target, _median(scores))
-    for what, options in (
-        ("90/10 priors", {"first_share": 0.9}),
-        ("bursts of 8", {"burst": 8}),
-        ("half leaks", {"leak": 0.5}),
-    ):
-        plants = [planted(s, n=3000 if "burst" in options else 2000, rho=0.9, **options) for s in range(n_seeds)]
-        row(f"AUROC of planted before rest, rho=.9, {what}", ">= .95", _median([separation(p, 0) for p in plants]))
-    plants = [planted(s, n=3000, rho=0.8, n_classes=10) for s in range(max(2, n_seeds // 4))]
-    row("precision at 10, 10 planted among 10 classes", ">= .9", _median([_precision(p) for p in plants]))
-    marked = [planted(s, n=1000, rho=None, mark=(0.9, 0.02)) for s in range(2 * n_seeds)]
-    places = [ranked(studied(one.view, 0)).index("corner_top_left") for one in marked]
-    row(
-        f"watermark .9 against .02 among the first 5, share of {len(places)} seeds",
-        ">= .9",
-        float(np.mean(np.array(places) < 5)),
-    )
-    for what, options in (("tint of 1.5 sd", {"tint": 1.5}), ("camera tied by .9", {"camera": 0.9})):
-        plants = [planted(s, n=1000, rho=None, **options) for s in range(n_seeds)]
-        row(f"AUROC of planted before rest, {what}", ">= .95", _median([separation(p, 0) for p in plants]))
-    for what, options in (
-        ("", {}),
-        (", 90/10 priors", {"first_share": 0.9, "n": 6000, "rho": 0.7}),
-        (", bursts of 8", {"burst": 8, "n": 4800}),
-    ):
-        errors = [_gap_error(planted(s, **{"n": 3000, "rho": 0.9, "clear": 4.0} | options), s) for s in range(n_seeds)]
-        row(f"error of the conflict gap against true groups, median of {n_seeds}{what}", "<= .05", _median(errors))
-    wrong = [
-        any(one.is_spurious for one in studied(planted(s, rho=1.0, n=1000).view, s).found) for s in range(2 * n_seeds)
-    ]
-    row(f"share of {len(wrong)} called spurious although no image conflicts (rho=1)", "0", float(np.mean(wrong)))
-
-
-def _is_flagged(one: Planted, seed: int) -> bool:
-    return any(found.is_risk for found in studied(one.view, seed).found)
-
-
-def separation(one: Planted, seed: int) -> float:
-    """AUROC with which the order of the report puts planted candidates before the rest."""
-    names = ranked(studied(one.view, seed))
-    return float(auc(-np.arange(len(names), dtype=np.float64), np.isin(names, sorted(one.names))))
-
-
-def _precision(one: Planted) -> float:
-    return float(np.isin(ranked(studied(one.view, 0))[:10], sorted(one.names)).mean())
-
-
-def _gap_error(one: Planted, seed: int) -> float:
-    found = studied(one.view, seed, SpuriousConfig(n_permutations=199, n_null=19, examined=12))
-    best = next(e for e in found.found if e.harm is not None and e.candidate.name in one.names)
-    truth = true_gap(one.view, one.classes, one.backgrounds, int(best.label.removeprefix("class ")))
-    return abs(best.harm.gap - truth) if best.harm else 1.0
-
-
-def true_gap(view: DatasetView, classes: np.ndarray, backgrounds: np.ndarray, asked: int) -> float:
-    """The gap with the true backgrounds as the feature, under the same probe."""
-    bursts = np.unique([g or str(i) for i, g in enumerate(view.column("group"))], return_inverse=True)[1]
-    folds = deal_folds(bursts, classes, 5, np.random.default_rng(0))
-    right = predict(view.vectors, classes, folds) == classes
-    has = backgrounds == asked
-    groups = 2 * (classes == asked).astype(np.int64) + has
-    accuracy = [right[groups == g].mean() for g in range(4)]
-    return float(0.5 * (accuracy[0] - accuracy[1] + accuracy[3] - accuracy[2]))
 
 
 def scenes(full: bool, cache: Path) -> None:
@@ -160,14 +60,14 @@ def scenes(full: bool, cache: Path) -> None:
         what = "given boxes" if boxed else "boxes by saliency"
         tied = [_scene_study(pool, labels, place, 0.75, s) for s in range(n_seeds)]
         reads = [found.readable for found, _ in tied if found.readable]
-        row(f"background read, rho=.75, {what} (best possible .75)", "", _median([one.background for one in reads]))
-        row(f"object alone, rho=.75, {what}", "", _median([one.foreground for one in reads]))
+        row(f"background read, rho=.75, {what} (best possible .75)", "", median([one.background for one in reads]))
+        row(f"object alone, rho=.75, {what}", "", median([one.foreground for one in reads]))
         row(f"share flagged as shortcut risk, rho=.75, {what}", ">= .9", _flagged([found for found, _ in tied]))
         areas = [_recovered(found, rows, place) for found, rows in tied]
-        row(f"AUROC of the recovered place, rho=.75, {what}", "", _median(areas))
+        row(f"AUROC of the recovered place, rho=.75, {what}", "", median(areas))
         clean = [_scene_study(pool, labels, place, 0.5, 100 + s)[0] for s in range(n_seeds)]
         reads = [found.readable for found in clean if found.readable]
-        row(f"background read without a tie, {what}", "~ .5", _median([one.background for one in reads]))
+        row(f"background read without a tie, {what}", "~ .5", median([one.background for one in reads]))
         row(f"share flagged as shortcut risk without a tie, {what}", "<= .05", _flagged(clean))
     marked, place = scene_pool(
         cache, True, aligned=160 if full else 80, conflicting=160 if full else 80, mark=(0.9, 0.02)
@@ -242,9 +142,9 @@ def waterbirds(cache: Path) -> None:
     row("Waterbirds: AUROC of the place by the background as a whole", "", _tells(found, behind.number, land))
     areas = [_tells(found, one.number, land) for one in found.found[:10]]
     row("Waterbirds: AUROC of the place by the first feature of the report", "", areas[0])
-    row("Waterbirds: the same, median of the first 10", "", _median(areas))
+    row("Waterbirds: the same, median of the first 10", "", median(areas))
     weak = [_tells(found, one.number, land) for one in found.found if "E1" in one.levels and not one.is_contextual]
-    row("Waterbirds: the same, median of associated features that are not contextual", "", _median(weak))
+    row("Waterbirds: the same, median of associated features that are not contextual", "", median(weak))
     oracle = harm.Cue(0.0, 1, land, 2 * classes + land)
     everybody = np.arange(len(view))
     folds = deal_folds(everybody, oracle.groups, 5, np.random.default_rng(0))
@@ -299,12 +199,16 @@ def cue_conflict(cache: Path) -> None:
     row("Cue conflict: features called spurious", "", sum(e.is_spurious for e in found.found))
     areas = [_tells(found, one.number, texture[rows]) for one in found.found[:10]]
     row("Cue conflict: AUROC of the texture by the first feature", "", areas[0])
-    row("Cue conflict: the same, median of the first 10", "", _median(areas))
+    row("Cue conflict: the same, median of the first 10", "", median(areas))
 
 
-def _median(values: Sequence[float]) -> float:
-    return float(statistics.median(values))
-
+PARTS: Mapping[str, Callable[[bool, Path], None]] = {
+    "clean": lambda full, _: planted_features.clean(full),
+    "ranking": lambda full, _: planted_features.ranking(full),
+    "harm": lambda full, _: planted_features.harm(full),
+    "scenes": scenes,
+    "real": real,
+}
 
 if __name__ == "__main__":
     main()
