@@ -104,7 +104,7 @@ def compute(views: Sequence[DatasetView], config: DnaConfig, rng: np.random.Gene
         n_images=(reference.size, candidate.size),
         level=config.level,
         n_different=int((each.p_neurons[judged] <= ALPHA).sum()) if judged.any() else None,
-        n_neurons=int(each.living.sum()),
+        n_neurons=int(each.living.sum() if config.weights is None else (each.weights > 0).sum()),
         layers=_layers(reference, each),
         neurons=_shown(views, each, config.n_shown),
         classes=within_classes(views[0], views[1], each.weights, rng),

@@ -71,12 +71,12 @@ def summary(result: DnaResult) -> str:
     if not differs(result):
         return _not_different(result)
     p = "" if result.p_value is None else f"p = {result.p_value:.3f}, "
+    apart = f"{result.corrected:.2f} SD apart beyond sampling ({p}{_size(result)} difference)"
+    if result.weights:
+        return f"The two datasets look different to the neurons of {result.weights!r}: {apart}."
     widest = max(result.layers, key=lambda layer: layer.corrected)
-    heard = f"to the neurons of {result.weights!r}" if result.weights else "to the network"
-    return (
-        f"The two datasets look different {heard}: {result.corrected:.2f} SD apart beyond sampling "
-        f"({p}{_size(result)} difference), most of all in the layer {widest.layer} ({widest.corrected:.2f} SD)."
-    )
+    where = f"most of all in the layer {widest.layer} ({widest.corrected:.2f} SD)"
+    return f"The two datasets look different to the network: {apart}, {where}."
 
 
 def _single(result: DnaResult) -> str:
@@ -192,8 +192,8 @@ def _sureness(result: DnaResult) -> TextBlock:
     said = [chance(result)[:1].upper() + chance(result)[1:] + ".", *_bursts(result)]
     if result.weights:
         said.append(
-            f"The total listens to neurons by the weights {result.weights!r} ({result.weights_fingerprint[:12]}); "
-            "layers count every neuron alike."
+            f"The total listens to {counted(result.n_neurons, 'neuron')} by the weights {result.weights!r} "
+            f"({result.weights_fingerprint[:12]}); layers count every neuron alike."
         )
     if result.null_high is not None:
         said.append(
@@ -255,11 +255,14 @@ def _independence(result: DnaResult) -> str:
 
 def method(result: DnaResult, source: str) -> str:
     """How it was computed."""
+    mean = "mean over the neurons of a layer, then over layers"
+    if result.weights:
+        mean = f"mean over neurons by the saved weights {result.weights!r} ({result.weights_fingerprint[:12]})"
     return (
         "For every neuron the distance is the area between the two cumulative distributions of its activations "
-        "(1-D Wasserstein), in standard deviations of the reference; mean over the neurons of a layer, then over "
-        "layers. Two samples of one source also differ: the floor is what sampling alone gives on average, from "
-        f"the variance between images, and it is taken off in squares. {_independence(result)} A difference is called "
-        f"one at p of at most {ALPHA}, or without a p-value from {RATIO} times the floor, notable from {NOTABLE} and "
-        f"large from {LARGE} SD (small and medium effect, Cohen 1988). Neuron ranges: {result.calibration}. {source}"
+        f"(1-D Wasserstein), in standard deviations of the reference; {mean}. Two samples of one source also differ: "
+        "the floor is what sampling alone gives on average, from the variance between images, and it is taken off in "
+        f"squares. {_independence(result)} A difference is called one at p of at most {ALPHA}, or without a "
+        f"p-value from {RATIO} times the floor, notable from {NOTABLE} and large from {LARGE} SD (small and medium "
+        f"effect, Cohen 1988). Neuron ranges: {result.calibration}. {source}"
     )

@@ -113,8 +113,8 @@ def measured(name: str, attribute: str, n: int, copies: int) -> Measured:
             values.append(counter.add(layers).values[0])
             dna = counter.dna()
             for key in SUMMED:
-                single[key].append(getattr(dna, key))
-            single["coarse"].append(dna.buckets.sum(axis=1))
+                single[key].append(getattr(dna, key).astype(np.int16 if key == "counts" else np.int64))
+            single["coarse"].append(dna.buckets.sum(axis=1).astype(np.int32))
             buckets.append(int(dna.buckets.sum(axis=(0, 2)).argmax()))
     joined = np.concatenate(vectors)
     return Measured(

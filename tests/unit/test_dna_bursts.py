@@ -194,7 +194,8 @@ def test_a_comparison_listens_with_saved_weights_and_says_which() -> None:
     assert listening.distance == pytest.approx(2 * result_of(*views).distance, rel=0.3)
     section = VISUAL_DNA.section(listening)
     assert "different to the neurons of 'late'" in section.summary
-    assert f"by the weights 'late' ({weights.fingerprint[:12]})" in section.blocks[0].text
+    assert f"listens to 6 neurons by the weights 'late' ({weights.fingerprint[:12]})" in section.blocks[0].text
+    assert "mean over neurons by the saved weights 'late'" in section.method
 
 
 def test_a_configuration_with_weights_survives_json() -> None:
