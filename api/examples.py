@@ -95,6 +95,8 @@ EXAMPLES: Mapping[str, Any] = {
         "n_needed": 20,
         "plain_bins": 28.8,
         "n_buckets": 16,
+        "n_bursts": [1180, 940],
+        "design_effect": [1.4, 2.1],
         "layers": {"stage2": 0.25, "last": 0.2},
     },
     "DnaMatrixOut": {

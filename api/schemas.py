@@ -24,7 +24,7 @@ MAX_OFFSET = 10_000_000
 MAX_K = 200
 MAX_SAFE_INTEGER = 2**53
 MAX_DEPTH = 8
-MAX_VALUES = 10_000
+MAX_VALUES = 50_000
 
 T = TypeVar("T")
 
@@ -293,6 +293,12 @@ class DnaComparisonOut(_Body):
     n_needed: int | None = Field(description="Images a side from which the difference is 1.5 times its floor.")
     plain_bins: float | None = Field(description="Plain mean over neurons, in thousandths of the range.")
     n_buckets: int = Field(description="Filled buckets of images on the side that has fewer.")
+    n_bursts: tuple[int, int] | None = Field(
+        description="Bursts of each dataset: copies and images of one group count as one; null if not known."
+    )
+    design_effect: tuple[float, float] | None = Field(
+        description="How many times the variance of as many independent images the bursts of each dataset give."
+    )
     layers: dict[str, float] = Field(description="Mean distance of every layer.")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -232,7 +232,7 @@ class StepPlanner:
             extractor=request.extractor,
             extractor_fingerprint=resolve_spec(request.extractor).fingerprint,
             seed=request.seed,
-            config={"analyses": request.analyses, "skip": request.skip, "neighbours": self.settings.neighbours},
+            config={"analyses": _told(request.analyses), "skip": request.skip, "neighbours": self.settings.neighbours},
             views=views,
             sections=sections,
         )
@@ -252,6 +252,15 @@ def distinct_names(names: Sequence[str]) -> list[str]:
 def configured(analysis: Analysis, request: AuditRequest) -> Config:
     """The configuration of an analysis that a request asks for."""
     return analysis.config.model_validate(request.analyses.get(analysis.name, {}))
+
+
+def _told(analyses: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The configuration as a report tells it: saved neuron weights by their name and fingerprint."""
+    told = {name: dict(config) for name, config in analyses.items()}
+    for config in told.values():
+        if isinstance(config.get("weights"), Mapping):
+            config["weights"] = {key: config["weights"].get(key) for key in ("name", "fingerprint")}
+    return told
 
 
 def _analyse_params(analysis: Analysis, request: AuditRequest, views: tuple[ViewRef, ...]) -> AnalyseParams:

@@ -28,15 +28,15 @@ TEXTS_VERSION = 1
 """Goes up whenever the same texts and extractor can give other vectors."""
 
 
-def copies_name(view: ViewRef) -> str:
-    """Name of the search for copies in an embedding set."""
-    return fingerprint("copies", {"version": SEARCH_VERSION, "set": view.fingerprint})
+def copies_name(embedding_set: str) -> str:
+    """Name of the search for copies in an embedding set, given its fingerprint."""
+    return fingerprint("copies", {"version": SEARCH_VERSION, "set": embedding_set})
 
 
 def plan_copies(views: Iterable[ViewRef]) -> Iterator[StepDraft]:
     """One step for every dataset."""
     for place, view in enumerate(views):
-        params = CopiesParams(embedding_set=view.embedding_set, fingerprint=copies_name(view))
+        params = CopiesParams(embedding_set=view.embedding_set, fingerprint=copies_name(view.fingerprint))
         yield StepDraft(name=f"copies-{place}", params=params.model_dump(mode="json"))
 
 

@@ -26,12 +26,13 @@ from storage.records import Status, Subject, SubjectKind
 from workers.errors import FailedError, NotReadyError, UnknownIdError
 from workers.pictures import find_row
 from workers.planner import distinct_names
+from workers.preparing import copies_name
 from workers.progress import shown_status
 from workers.steps.measuring import unit_vectors
 from workers.steps.params import ReportParams
 from workers.steps.report import DATASET_TABLES
 from workers.steps.seal import INDEX
-from workers.views import load_view
+from workers.views import load_view, with_copies
 
 if TYPE_CHECKING:
     from workers.runtime import Runtime
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 REPORT_FILE = "report file"
 MAX_LIMIT = 1000
 _LOOKED_UP = frozenset({Need.EMBEDDINGS, Need.NEIGHBOURS})
+_COMPARED = frozenset({Need.DNA, Need.NEURONS, Need.NEIGHBOURS})
 
 
 class Reading:
@@ -189,13 +191,24 @@ class Reading:
         return self._search(found, view, vectors, k)
 
     def dna(self, audit_id: str, dataset: str | None = None) -> DatasetView:
-        """A dataset of an audit with its Visual DNA and what every neuron gave for each image; ``dataset`` as above."""
-        return self._view(audit_id, dataset, {Need.DNA, Need.NEURONS})[1]
+        """A dataset of an audit as :func:`audit.dna.bursts.by_image` reads it: with its Visual DNA, what every neuron
+        gave for each image, and its copies where they were searched for; ``dataset`` as above.
+        """
+        row, name = self._set(audit_id, dataset)
+        view = load_view(self.runtime.artefacts.open("embedding_set", row.artefact), name, _COMPARED)
+        copies = self.runtime.artefacts.find("copies", copies_name(row.fingerprint))
+        return view if copies is None else with_copies(view, copies)
 
     def _view(
         self, audit_id: str, dataset: str | None, needs: Collection[Need] = _LOOKED_UP
     ) -> tuple[Artefact, DatasetView]:
         """An embedding set of an audit, the first unless another is named, and its view with what is needed."""
+        row, name = self._set(audit_id, dataset)
+        found = self.runtime.artefacts.open("embedding_set", row.artefact)
+        return found, load_view(found, name, needs)
+
+    def _set(self, audit_id: str, dataset: str | None) -> tuple[Any, str]:
+        """The row of an embedding set of an audit, the first unless another is named, and what its report calls it."""
         self._done(SubjectKind.AUDIT, audit_id)
         with self.runtime.database.read() as tx:
             inputs = queries.inputs(tx, audit_id)
@@ -209,8 +222,7 @@ class Reading:
             row = queries.get_subject(tx, Subject(SubjectKind.EMBEDDING_SET, inputs[place].embedding_set_id))
         if row is None:
             raise UnknownIdError("embedding set", str(inputs[place].embedding_set_id))
-        found = self.runtime.artefacts.open("embedding_set", row.artefact)
-        return found, load_view(found, names[place], needs)
+        return row, names[place]
 
     def _place(self, view: DatasetView, image: str) -> int:
         for column in ("image_id", "path"):

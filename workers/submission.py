@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from audit.analyses.base import analyses
+from audit.dna.weights import given
 from audit.duplicates.find import SEARCH_VERSION
-from audit.errors import ConfigError, ExtractorError
+from audit.errors import ConfigError, ExtractorError, FingerprintMismatchError
 from audit.extractors import model_file, resolve_spec
 from audit.fingerprint import fingerprint
 from storage import bookkeeping, queries
@@ -25,6 +26,9 @@ from workers.planner import chosen
 from workers.steps.params import PARTS_VERSION, SEAL_VERSION, SHARD_VERSION
 from workers.steps.report import DISTRIBUTION, REPORT_STEP_VERSION, version_of
 from workers.verdicts import with_verdicts
+
+MOST_SHOWN = 200
+"""Characters of a refused value that a message repeats."""
 
 
 def check_request(request: AuditRequest, n_datasets: int, model_roots: Sequence[Path] | None = None) -> None:
@@ -49,9 +53,24 @@ def check_request(request: AuditRequest, n_datasets: int, model_roots: Sequence[
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(f"analysis {name}: {where}: {first['msg']} (got {first.get('input')!r})") from error
+            got = repr(first.get("input"))
+            got = got if len(got) <= MOST_SHOWN else got[:MOST_SHOWN] + "…"
+            raise ConfigError(f"analysis {name}: {where}: {first['msg']} (got {got})") from error
     refuse_foreign_model(request.extractor, model_roots)
-    resolve_spec(request.extractor)
+    refuse_foreign_weights(request, resolve_spec(request.extractor).fingerprint)
+
+
+def refuse_foreign_weights(request: AuditRequest, extractor: str) -> None:
+    """Refuse neuron weights of another extractor than the one that is asked for.
+
+    Raises
+    ------
+    FingerprintMismatchError
+    """
+    weights = given(request.analyses.get("visual_dna", {}).get("weights"))
+    if weights is not None and weights.extractor != extractor:
+        what = f"the extractor of the weights {weights.name!r} and of the comparison"
+        raise FingerprintMismatchError(what, weights.extractor, extractor)
 
 
 def refuse_foreign_model(extractor: str, roots: Sequence[Path] | None) -> None:

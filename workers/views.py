@@ -80,14 +80,17 @@ def load_neurons(artefact: Artefact) -> Neurons:
 
 def with_prepared(view: DatasetView, ref: ViewRef, artefacts: Artefacts) -> DatasetView:
     """A view with what was prepared for the analyses of an audit."""
-    copies = None
     if ref.copies:
-        found = artefacts.open("copies", ref.copies)
-        copies = pairs_from_tables(found.table(PAIRS), found.table(NODES), view.images)
+        view = with_copies(view, artefacts.open("copies", ref.copies))
     parts = load_parts([artefacts.open("parts", name) for name in ref.parts])
     tables = [artefacts.open("texts", name).table(TEXTS) for name in ref.texts]
     texts = {text: vector for table in tables for text, vector in _texts(table)} if tables else None
-    return replace(view, copies=copies, parts=parts, texts=texts)
+    return replace(view, parts=parts, texts=texts)
+
+
+def with_copies(view: DatasetView, found: Artefact) -> DatasetView:
+    """A view with the copies that were searched for; ``found`` is of kind ``copies``."""
+    return replace(view, copies=pairs_from_tables(found.table(PAIRS), found.table(NODES), view.images))
 
 
 def _texts(table: pa.Table) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:

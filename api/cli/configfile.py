@@ -8,6 +8,9 @@
 
     [analyses.outliers]
     k = 20
+
+    [analyses.visual_dna]
+    weights = "stripes.json"    # a file of assay dna select, beside this one
 """
 
 from __future__ import annotations
@@ -40,7 +43,32 @@ def read_config(path: Path) -> dict[str, Any]:
     value = _parse(path, data)
     if not isinstance(value, dict):
         raise ConfigError(f"--config {path} must hold an object at its top, not {type(value).__name__}.")
-    return value
+    return _with_weights(path, value)
+
+
+def _with_weights(path: Path, value: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with the file of neuron weights that it names, if any, read in its place.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read or holds no saved weights.
+    """
+    analyses = value.get("analyses")
+    asked = analyses.get("visual_dna") if isinstance(analyses, dict) else None
+    if not isinstance(analyses, dict) or not isinstance(asked, dict) or not isinstance(asked.get("weights"), str):
+        return value
+    from audit.dna.weights import NeuronWeights
+
+    file = path.parent / asked["weights"]
+    try:
+        weights = NeuronWeights.from_json(file.read_bytes())
+    except OSError as error:
+        raise ConfigError(
+            f"--config {path}: the weights {file} cannot be read: {error.strerror or error}; name a file of assay dna "
+            "select, by a path from the configuration file."
+        ) from error
+    return {**value, "analyses": {**analyses, "visual_dna": {**asked, "weights": weights.plain()}}}
 
 
 def _parse(path: Path, data: bytes) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.dna_sources import parted, read_dna, whole_dna, write
+from api.cli.dna_sources import images_of, parted, read_dna, whole_dna, write
 from api.cli.exits import CommandError, Exit
 from api.cli.opening import say
 
@@ -97,7 +97,7 @@ def _compared(names: tuple[str, str], weights: Path | None, by: str | None, seed
     chosen = None if weights is None else _weights(weights)
     array = None if chosen is None else chosen.array(reference.ranges, reference.extractor)
     rng = np.random.default_rng(seed)
-    found = compare(reference, candidate, rng, Asked(weights=array))
+    found = compare(reference, candidate, rng, Asked(weights=array, images=images_of(names)))
     said = {"weights": None if chosen is None else chosen.fingerprint, "layers": layer_distances(reference, found)}
     return {**vars(found.total), **said, "within": [] if by is None else within(names, by, found.weights, rng)}
 
@@ -120,6 +120,7 @@ def _tell(found: dict[str, Any]) -> None:
     say(f"measured         {found['distance']:.3f}, of which sampling alone gives {found['floor']:.3f}")
     p = found["p_value"]
     say(f"p-value          {found['p_value_note'] if p is None else f'{p:.3f}'}")
+    say(f"bursts           {_bursts(found)}")
     for name, distance in found["layers"].items():
         say(f"{name:<17}{distance:.3f}")
     if found["within"]:
@@ -127,6 +128,14 @@ def _tell(found: dict[str, Any]) -> None:
     for one in found["within"]:
         numbers = "  ".join(f"{one[name]:.3f}" for name in ("corrected", "distance", "floor", "p_value"))
         say(f"{one['label']:<17}{numbers}  {one['n_images'][0]} against {one['n_images'][1]}")
+
+
+def _bursts(found: dict[str, Any]) -> str:
+    """How many independent pictures or sequences there are, and what they cost."""
+    if found["n_bursts"] is None:
+        return "not known of a file: images are taken as independent, so copies and sequences make it too sure"
+    sides = zip(found["n_bursts"], found["design_effect"], strict=True)
+    return " against ".join(f"{n:,} (variance of independent images x {effect:.1f})" for n, effect in sides)
 
 
 def _tell_peer(found: dict[str, Any], *, as_json: bool) -> None:

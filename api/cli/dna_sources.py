@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from audit.dna import Dna
     from audit.dna.compact import Compact
     from audit.dna.peer_files import PeerDna
+    from audit.maths.burst_tests import ByImage
     from audit.model import DatasetView
 
 SUFFIXES = (".parquet", ".json")
@@ -72,6 +73,13 @@ def audited(name: str) -> DatasetView:
     audit, _, dataset = name.partition(":")
     with opened() as service:
         return service.dna(find_audit(service, audit).id, dataset or None)
+
+
+def images_of(names: tuple[str, str]) -> tuple[ByImage, ByImage] | None:
+    """The images of two datasets of audits with their bursts; None where one of them is a file."""
+    from audit.dna.bursts import by_image
+
+    return None if any(Path(name).suffix in SUFFIXES for name in names) else by_image([audited(name) for name in names])
 
 
 def parted(name: str, condition: str) -> tuple[Dna, NDArray[np.float64], NDArray[np.float64]]:

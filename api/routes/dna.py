@@ -86,14 +86,16 @@ def compare(
     """Compare the Visual DNA of two datasets of audits: distance, floor, interval, p-value, layers."""
     import numpy as np
 
+    from audit.dna.bursts import by_image
+    from audit.dna.comparing import Asked, layer_distances
     from audit.dna.comparing import compare as compared
-    from audit.dna.comparing import layer_distances
 
     asked = ((reference, datasets.reference_dataset), (candidate, datasets.candidate_dataset))
-    left, right = (service.dna(audit_id, dataset).dna for audit_id, dataset in asked)
+    views = [service.dna(audit_id, dataset) for audit_id, dataset in asked]
+    left, right = (view.dna for view in views)
     if left is None or right is None:
         raise ValueError("an audited dataset holds Visual DNA")
-    found = compared(left, right, np.random.default_rng(seed))
+    found = compared(left, right, np.random.default_rng(seed), Asked(images=by_image(views)))
     return schemas.DnaComparisonOut(**asdict(found.total), layers=layer_distances(left, found))
 
 

@@ -6,25 +6,28 @@ Source: Ramtoula, Gadd, Newman, De Martini, "Visual DNA", CVPR 2023; floor and c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, field_serializer, field_validator
 
 from audit.analyses.base import Analysis, Computed, Config, Need, register
 from audit.dna import Dna, sections
 from audit.dna.blocks import SHOWN_BINS
+from audit.dna.bursts import by_image
 from audit.dna.classes import within_classes
 from audit.dna.comparing import PEER_BINS, RATIO, Asked, Comparison, compare, even_weights
 from audit.dna.pictures import least_alike, seen_most
 from audit.dna.results import DnaResult, LayerDistance, ShownNeuron
 from audit.dna.sections import ALPHA
+from audit.dna.weights import NeuronWeights, given
 from audit.maths.histograms import INNER_BINS, MEAN_UNIT
 from audit.model import DatasetView
 from audit.report import Picture, Section
 
-VERSION = 4
+VERSION = 5
 N_SEEN = 6
 """Pictures of each side that are shown of a neuron."""
 N_UNLIKE = 6
@@ -66,7 +69,21 @@ class DnaConfig(Config):
 
     n_shown: int = Field(4, ge=0, le=12, description="Most different neurons whose histograms are drawn.")
     level: float = Field(0.95, gt=0.5, lt=1, description="Level of the interval of the distance.")
-    n_permutations: int = Field(999, ge=99, le=99_999, description="Permutations of buckets of images.")
+    n_permutations: int = Field(999, ge=99, le=99_999, description="Permutations of bursts or buckets of images.")
+    weights: NeuronWeights | None = Field(
+        None,
+        description="Neuron weights that assay dna select saved, whole with their fingerprint; the total listens with "
+        "them. In a configuration file, the name of their file.",
+    )
+
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _given(cls, value: Any) -> Any:
+        return given(value)
+
+    @field_serializer("weights")
+    def _saved(self, weights: NeuronWeights | None) -> dict[str, Any] | None:
+        return None if weights is None else weights.plain()
 
 
 def compute(views: Sequence[DatasetView], config: DnaConfig, rng: np.random.Generator) -> Computed:
@@ -75,10 +92,10 @@ def compute(views: Sequence[DatasetView], config: DnaConfig, rng: np.random.Gene
     Raises
     ------
     FingerprintMismatchError
-        If they were made by different extractors or ranges.
+        If they, or the weights, were made by different extractors or ranges.
     """
     reference, candidate = (_dna(view) for view in views)
-    each = compare(reference, candidate, rng, Asked(level=config.level, n_permutations=config.n_permutations))
+    each = compare(reference, candidate, rng, _asked(views, config))
     judged = np.isfinite(each.p_neurons)
     heard = each.weights if each.weights.any() else even_weights(reference)
     unlike = least_alike(views[0], views[1], heard, N_UNLIKE)
@@ -87,7 +104,7 @@ def compute(views: Sequence[DatasetView], config: DnaConfig, rng: np.random.Gene
         n_images=(reference.size, candidate.size),
         level=config.level,
         n_different=int((each.p_neurons[judged] <= ALPHA).sum()) if judged.any() else None,
-        n_neurons=int(each.living.sum()),
+        n_neurons=int(each.living.sum() if config.weights is None else (each.weights > 0).sum()),
         layers=_layers(reference, each),
         neurons=_shown(views, each, config.n_shown),
         classes=within_classes(views[0], views[1], each.weights, rng),
@@ -95,11 +112,19 @@ def compute(views: Sequence[DatasetView], config: DnaConfig, rng: np.random.Gene
         share_unlike=None if unlike is None else unlike.share,
         usual_unlike=None if unlike is None else unlike.usual,
         strangest=None if unlike is None else unlike.strangest,
+        weights="" if config.weights is None else config.weights.name,
+        weights_fingerprint="" if config.weights is None else config.weights.fingerprint,
         calibration=reference.ranges.calibration,
         **vars(each.total),
     )
     tables = {"dna_neurons": _table(reference, candidate, each)}
     return Computed(result, tables if unlike is None else tables | {"dna_unlike": unlike.table})
+
+
+def _asked(views: Sequence[DatasetView], config: DnaConfig) -> Asked:
+    reference = _dna(views[0])
+    weights = None if config.weights is None else config.weights.array(reference.ranges, reference.extractor)
+    return Asked(weights, config.level, config.n_permutations, images=by_image(views))
 
 
 def _dna(view: DatasetView) -> Dna:
@@ -225,7 +250,7 @@ ANALYSIS = register(
         title="Visual DNA",
         question="How far apart do the extractor's neurons see the two datasets, and in which layers?",
         datasets=2,
-        needs=frozenset({Need.DNA, Need.NEURONS, Need.EMBEDDINGS}),
+        needs=frozenset({Need.DNA, Need.NEURONS, Need.EMBEDDINGS, Need.NEIGHBOURS}),
         config=DnaConfig,
         result=DnaResult,
         compute=compute,

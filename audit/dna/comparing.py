@@ -7,13 +7,16 @@ Numbers only; docs/visual-dna.md says what each means, :mod:`audit.maths.distanc
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from audit.dna.merging import check_comparable
 from audit.dna.state import Dna
-from audit.maths import bucket_tests, distances
+from audit.maths import bucket_tests, burst_tests, distances
+from audit.maths.burst_tests import ByImage
+from audit.maths.design_effect import design_effect
 from audit.maths.histograms import INNER_BINS, Doubles
 
 RATIO = 1.5
@@ -21,11 +24,15 @@ RATIO = 1.5
 real sets stayed below."""
 PEER_BINS = 1000
 MIN_BUCKETS = bucket_tests.MIN_BUCKETS
+MIN_BURSTS = burst_tests.MIN_BURSTS
 
 NO_UNCERTAINTY = "no uncertainty available: this Visual DNA was imported and does not say how its images vary"
 FEW_IMAGES = "it takes two images on each side to compare distributions; there are {n} and {m}"
 NOT_HEARD = "none of the neurons that are listened to has numbers on both sides"
 FEW_BUCKETS = "no p-value: the images fall in {n} of the 8 buckets it takes; add pictures"
+FEW_BURSTS = (
+    "no p-value: copies and groups counted once, one side has {n} of the 8 independent pictures or sequences it takes"
+)
 
 
 @dataclass(frozen=True)
@@ -39,12 +46,16 @@ class Asked:
     level : float
         Of the interval.
     n_permutations, n_resamples : int
+    images : what every neuron gave for each image of the reference and of the candidate, with bursts, or None
+        Where images hang together, the floor and all that follows from it are widened by the measured design effect,
+        and the p-value moves whole bursts. None takes images as independent.
     """
 
     weights: Doubles | None = None
     level: float = 0.95
     n_permutations: int = 999
     n_resamples: int = 999
+    images: tuple[ByImage, ByImage] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,11 @@ class Totals:
     plain_bins : float
         Plain mean over living neurons in thousandths of the range, as the paper aggregates.
     n_buckets : int
+    n_bursts : two ints
+        Bursts of the reference and of the candidate: images that are no copies and share no group are one each. None
+        where it is not known which images hang together, and images were taken as independent.
+    design_effect : two floats
+        Weighted mean over neurons of how many times the variance of independent images that of these is.
     """
 
     distance: float | None = None
@@ -89,6 +105,8 @@ class Totals:
     n_needed: int | None = None
     plain_bins: float | None = None
     n_buckets: int = 0
+    n_bursts: tuple[int, int] | None = None
+    design_effect: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +124,8 @@ class Comparison:
     p_neurons
         Family-wise p-value of each neuron; NaN where not known.
     total : Totals
+    effects : two float64 (N,), or None
+        Design effects of both sides, without unit; None where images are independent or taken as such.
     """
 
     sd: Doubles
@@ -116,6 +136,7 @@ class Comparison:
     weights: Doubles
     p_neurons: Doubles
     total: Totals
+    effects: distances.Effects | None = None
 
     @property
     def corrected(self) -> Doubles:
@@ -133,28 +154,53 @@ def compare(reference: Dna, candidate: Dna, rng: np.random.Generator, asked: Ask
     """
     check_comparable(reference, candidate)
     asked = asked or Asked()
+    effects = _effects(asked.images)
     sd = distances.standard_deviation(reference)
     distance = distances.wasserstein(reference, candidate) / sd
-    floor = distances.floor(reference, candidate) / sd
+    floor = distances.floor(reference, candidate, effects) / sd
     known = np.isfinite(distance) & np.isfinite(floor)
     living = ~reference.ranges.dead & known
     weights = _shares(reference, living, asked.weights)
-    unit = weights / sd
-    test = bucket_tests.joint_test(reference, candidate, unit, rng, n_permutations=asked.n_permutations)
+    test = _tested(reference, candidate, weights / sd, rng, asked)
     each = Comparison(
         sd=sd,
         distance=distance,
         floor=floor,
-        cramer=distances.cramer(reference, candidate) / sd,
+        cramer=distances.cramer(reference, candidate, effects) / sd,
         living=living,
         weights=weights,
         p_neurons=np.full(len(sd), np.nan) if test is None else test.p_neurons,
         total=Totals(p_value_note=_not_compared(reference, candidate)),
+        effects=effects,
     )
     if not weights.any():
         return each
     total = _total(reference, candidate, each, test, rng, asked)
     return Comparison(**{**vars(each), "total": total})
+
+
+def _hang_together(images: tuple[ByImage, ByImage] | None) -> bool:
+    """Whether any burst is of more than one image."""
+    return images is not None and any(side.n_bursts < len(side.bursts) for side in images)
+
+
+def _effects(images: tuple[ByImage, ByImage] | None) -> distances.Effects | None:
+    """Design effects of both sides; None where images are independent, or taken as such."""
+    if images is None or not _hang_together(images):
+        return None
+    reference, candidate = (design_effect(side.values, side.bursts) for side in images)
+    return reference, candidate
+
+
+def _tested(
+    reference: Dna, candidate: Dna, unit: Doubles, rng: np.random.Generator, asked: Asked
+) -> bucket_tests.JointTest | None:
+    """The joint test: of whole bursts where images hang together, else of hash buckets of images."""
+    if asked.images is not None and _hang_together(asked.images):
+        if min(bucket_tests.filled(reference), bucket_tests.filled(candidate)) < MIN_BUCKETS:
+            return None
+        return burst_tests.burst_test(*asked.images, unit, rng, n_permutations=asked.n_permutations)
+    return bucket_tests.joint_test(reference, candidate, unit, rng, n_permutations=asked.n_permutations)
 
 
 def _not_compared(reference: Dna, candidate: Dna) -> str:
@@ -198,12 +244,16 @@ def _total(
     unit = each.weights / each.sd
     corrected = float(np.sqrt(max(0.0, distance**2 - floor**2)))
     n_buckets = min(bucket_tests.filled(reference), bucket_tests.filled(candidate))
-    known: dict[str, float | str | None] = {"p_value_note": FEW_BUCKETS.format(n=n_buckets)}
+    known: dict[str, Any] = {"p_value_note": FEW_BUCKETS.format(n=n_buckets)}
+    if asked.images is not None:
+        known = _grouped(asked.images, each, known)
     if test is not None:
-        drawn = bucket_tests.bootstrap_distances(reference, candidate, unit, rng, n_resamples=asked.n_resamples)
+        drawn = bucket_tests.bootstrap_distances(
+            reference, candidate, unit, rng, n_resamples=asked.n_resamples, effects=each.effects
+        )
         low, high = basic_interval(distance, floor, drawn, asked.level)
         beyond = float(np.quantile(test.null, 0.95) / max(float(test.null.mean()), np.finfo(float).tiny))
-        known = {"low": low, "high": high, "null_high": floor * beyond, "p_value_note": ""}
+        known |= {"low": low, "high": high, "null_high": floor * beyond, "p_value_note": ""}
         known |= {"p_value": test.p_value, "p_mean": test.p_mean, "p_max": test.p_max}
     return Totals(
         distance=distance,
@@ -211,11 +261,21 @@ def _total(
         corrected=corrected,
         ratio=distance / floor if floor > 0 else None,
         cramer=weighted(each.cramer, each.weights),
-        n_needed=distances.images_needed(reference, candidate, unit, corrected, RATIO),
+        n_needed=distances.images_needed((reference, candidate), unit, corrected, RATIO, each.effects),
         plain_bins=weighted(each.distance * each.sd, each.living / each.living.sum()) * PEER_BINS / INNER_BINS,
         n_buckets=n_buckets,
-        **known,  # type: ignore[arg-type]
+        **known,
     )
+
+
+def _grouped(images: tuple[ByImage, ByImage], each: Comparison, known: dict[str, Any]) -> dict[str, Any]:
+    """How many bursts there are, what they cost, and whether they are too few for a p-value."""
+    n_bursts = (images[0].n_bursts, images[1].n_bursts)
+    means = [1.0 if each.effects is None else weighted(each.effects[side], each.weights) for side in (0, 1)]
+    said: dict[str, Any] = {"n_bursts": n_bursts, "design_effect": (means[0], means[1])}
+    if each.effects is not None and min(n_bursts) < MIN_BURSTS:
+        said["p_value_note"] = FEW_BURSTS.format(n=min(n_bursts))
+    return {**known, **said}
 
 
 def basic_interval(distance: float, floor: float, drawn: Doubles, level: float) -> tuple[float, float]:

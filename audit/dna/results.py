@@ -74,7 +74,13 @@ class DnaResult(Result):
     n_different: int | None
     """Neurons with a family-wise p-value of at most 0.05; None where single neurons cannot be judged."""
     n_neurons: int
+    """Living neurons, or those of them that the weights listen to."""
     n_buckets: int
+    n_bursts: tuple[int, int] | None
+    design_effect: tuple[float, float] | None
+    weights: str
+    """Name of the neuron weights that the total listens with; "" for every layer alike."""
+    weights_fingerprint: str
     plain_bins: float | None
     layers: tuple[LayerDistance, ...]
     neurons: tuple[ShownNeuron, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from audit.dna import blocks
-from audit.dna.comparing import RATIO
+from audit.dna.comparing import MIN_BURSTS, RATIO
 from audit.dna.results import DnaResult
 from audit.report import Block, Finding, Metric, MetricBlock, Severity, TextBlock
 from audit.shown import counted
@@ -16,12 +16,25 @@ ALPHA = 0.05
 
 
 def differs(result: DnaResult) -> bool:
-    """Whether a difference is called one: p at most 0.05, or 1.5 times the floor where there is no p-value."""
-    if not result.corrected:
+    """Whether a difference is called one: p at most 0.05, or 1.5 times the floor where there is no p-value.
+
+    Of fewer than 8 bursts a side nothing is said: what they have in common may be one camera.
+    """
+    if not result.corrected or few_bursts(result):
         return False
     if result.p_value is not None:
         return result.p_value <= ALPHA
     return result.ratio is None or result.ratio >= RATIO
+
+
+def hang_together(result: DnaResult) -> bool:
+    """Whether any picture is known to be a copy of another or to share a group with it."""
+    return result.n_bursts is not None and result.n_bursts != result.n_images
+
+
+def few_bursts(result: DnaResult) -> bool:
+    """Whether a side has too few bursts to say what chance gives."""
+    return hang_together(result) and min(result.n_bursts or (0,)) < MIN_BURSTS
 
 
 def distance_metric(result: DnaResult) -> Metric:
@@ -47,7 +60,8 @@ def chance(result: DnaResult) -> str:
     """The p-value in words."""
     if result.p_value is None:
         return result.p_value_note
-    return f"p = {result.p_value:.3f}: how often two samples of one source are that far apart"
+    moved = ", copies and groups counted once" if hang_together(result) else ""
+    return f"p = {result.p_value:.3f}: how often two samples of one source are that far apart{moved}"
 
 
 def summary(result: DnaResult) -> str:
@@ -57,11 +71,12 @@ def summary(result: DnaResult) -> str:
     if not differs(result):
         return _not_different(result)
     p = "" if result.p_value is None else f"p = {result.p_value:.3f}, "
+    apart = f"{result.corrected:.2f} SD apart beyond sampling ({p}{_size(result)} difference)"
+    if result.weights:
+        return f"The two datasets look different to the neurons of {result.weights!r}: {apart}."
     widest = max(result.layers, key=lambda layer: layer.corrected)
-    return (
-        f"The two datasets look different to the network: {result.corrected:.2f} SD apart beyond sampling "
-        f"({p}{_size(result)} difference), most of all in the layer {widest.layer} ({widest.corrected:.2f} SD)."
-    )
+    where = f"most of all in the layer {widest.layer} ({widest.corrected:.2f} SD)"
+    return f"The two datasets look different to the network: {apart}, {where}."
 
 
 def _single(result: DnaResult) -> str:
@@ -78,6 +93,12 @@ def _not_different(result: DnaResult) -> str:
     if not result.distance:
         return "The two datasets are the same to the network: no neuron answers to them differently."
     times = "" if result.ratio is None else f", {result.ratio:.1f} times what sampling alone gives"
+    if few_bursts(result):
+        n, m = result.n_bursts or (0, 0)
+        return (
+            f"Too few independent pictures or sequences to tell a difference from chance ({n:,} against {m:,}, copies "
+            f"and groups counted once): the distance is {result.distance:.3f} SD{times}."
+        )
     if result.p_value is None:
         return (
             f"Too few pictures to tell a difference from chance ({result.n_images[0]:,} against "
@@ -86,7 +107,8 @@ def _not_different(result: DnaResult) -> str:
     high = result.high or 0.0
     bound = f"; a true difference of up to {math.ceil(100 * high) / 100:.2f} SD may be hidden" if high else ""
     p = f"p = {result.p_value:.3f}, "
-    return f"The network sees no difference beyond sampling ({p}distance {result.distance:.3f} SD{times}{bound})."
+    heard = f"The neurons of {result.weights!r} see" if result.weights else "The network sees"
+    return f"{heard} no difference beyond sampling ({p}distance {result.distance:.3f} SD{times}{bound})."
 
 
 def _size(result: DnaResult) -> str:
@@ -141,6 +163,8 @@ def _strange(result: DnaResult) -> Finding:
 def _action(result: DnaResult) -> str:
     if differs(result):
         return "Look at the neurons and pictures that differ before training on one and testing on the other."
+    if few_bursts(result):
+        return f"Add pictures of other scenes, cameras or patients: {MIN_BURSTS} on each side have a p-value."
     if severity(result) is Severity.INFO:
         return "Add pictures to the smaller dataset: about a hundred on each side say whether the two differ."
     return "Nothing: as far as these neurons see, the two may come from one source."
@@ -165,7 +189,12 @@ def evidence(result: DnaResult) -> tuple[Block, ...]:
 
 
 def _sureness(result: DnaResult) -> TextBlock:
-    said = [chance(result)[:1].upper() + chance(result)[1:] + "."]
+    said = [chance(result)[:1].upper() + chance(result)[1:] + ".", *_bursts(result)]
+    if result.weights:
+        said.append(
+            f"The total listens to {counted(result.n_neurons, 'neuron')} by the weights {result.weights!r} "
+            f"({result.weights_fingerprint[:12]}); layers count every neuron alike."
+        )
     if result.null_high is not None:
         said.append(
             f"Of pairs of samples of one source, of these sizes, 95 % are less than {result.null_high:.3f} SD apart."
@@ -187,16 +216,53 @@ def _sureness(result: DnaResult) -> TextBlock:
     return TextBlock(title="How sure is that?", text=" ".join(said))
 
 
+def _bursts(result: DnaResult) -> list[str]:
+    """How many bursts there are and what they cost; nothing where images are independent."""
+    if not hang_together(result) or result.n_bursts is None or result.design_effect is None:
+        return []
+    sides = zip(result.names, result.n_images, result.n_bursts, result.design_effect, strict=True)
+    return [
+        "Copies, near copies and pictures of one group hang together: "
+        + "; ".join(
+            f"the {n:,} pictures of {name} are {counted(bursts, 'burst')} and say as much as about {n / effect:,.0f} "
+            "independent ones"
+            for name, n, bursts, effect in sides
+        )
+        + ". Floor, interval and p-value count with that."
+    ]
+
+
+def _independence(result: DnaResult) -> str:
+    """How the p-value and the interval were had, and what was taken as the sample."""
+    buckets = (
+        f"The p-value exchanges {result.n_buckets} buckets of images a side between the datasets and looks at all "
+        "neurons together, by their mean and by the most extreme; the interval draws buckets again with replacement. "
+    )
+    if result.n_bursts is None:
+        return buckets + "Images are taken as independent: with sequences and near-copies both are too sure."
+    if not hang_together(result):
+        return (
+            buckets + "No copies or groups were found, so images are taken as independent; name sequences, cameras or "
+            "patients in a group column."
+        )
+    return (
+        "Copies, near copies and pictures of one group are one burst. The variance is widened by the design effect, "
+        "measured of every neuron on the means of images (cluster-robust; Kish 1965, Liang and Zeger 1986), in the "
+        "floor and in the interval, which draws buckets of images again with replacement. The p-value moves whole "
+        "bursts between the datasets, each image with its mean, and looks at all neurons together."
+    )
+
+
 def method(result: DnaResult, source: str) -> str:
     """How it was computed."""
+    mean = "mean over the neurons of a layer, then over layers"
+    if result.weights:
+        mean = f"mean over neurons by the saved weights {result.weights!r} ({result.weights_fingerprint[:12]})"
     return (
         "For every neuron the distance is the area between the two cumulative distributions of its activations "
-        "(1-D Wasserstein), in standard deviations of the reference; mean over the neurons of a layer, then over "
-        "layers. Two samples of one source also differ: the floor is what sampling alone gives on average, from "
-        "the variance between images, and it is taken off in squares. The p-value exchanges "
-        f"{result.n_buckets} buckets of images a side between the datasets and looks at all neurons together, by "
-        "their mean and by the most extreme; the interval draws buckets again with replacement. Images are taken as "
-        "independent: with sequences and near-copies both are too sure. A difference is called one at p of at most "
-        f"{ALPHA}, or without a p-value from {RATIO} times the floor, notable from {NOTABLE} and large from {LARGE} SD "
-        f"(small and medium effect, Cohen 1988). Neuron ranges: {result.calibration}. {source}"
+        f"(1-D Wasserstein), in standard deviations of the reference; {mean}. Two samples of one source also differ: "
+        "the floor is what sampling alone gives on average, from the variance between images, and it is taken off in "
+        f"squares. {_independence(result)} A difference is called one at p of at most {ALPHA}, or without a "
+        f"p-value from {RATIO} times the floor, notable from {NOTABLE} and large from {LARGE} SD (small and medium "
+        f"effect, Cohen 1988). Neuron ranges: {result.calibration}. {source}"
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -86,10 +86,14 @@ class NeuronWeights(BaseModel):
                 raise FingerprintMismatchError(f"the {what} of the weights {self.name!r} and of the DNA", own, asked)
         return np.concatenate([np.zeros(0), *(np.array(self.layers[name], np.float64) for name in ranges.layers)])
 
+    def plain(self) -> dict[str, Any]:
+        """Plain values with the fingerprint; :func:`given` reads them."""
+        value: dict[str, Any] = json.loads(canonical_json(self))
+        return value | {"fingerprint": self.fingerprint}
+
     def to_json(self) -> bytes:
         """One JSON object with the fingerprint; :meth:`from_json` reads it."""
-        value = json.loads(canonical_json(self)) | {"fingerprint": self.fingerprint}
-        return json.dumps(value, sort_keys=True, indent=1).encode() + b"\n"
+        return json.dumps(self.plain(), sort_keys=True, indent=1).encode() + b"\n"
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
@@ -111,6 +115,24 @@ class NeuronWeights(BaseModel):
         if found.fingerprint != said:
             raise ConfigError(f"the weights {found.name!r} are not those that were saved: their fingerprint differs")
         return found
+
+
+def given(value: Any) -> NeuronWeights | None:
+    """Weights as a configuration holds them: what was saved, as plain values with its fingerprint.
+
+    Raises
+    ------
+    ConfigError
+        If they are none, or were changed after they were saved.
+    """
+    if value is None or isinstance(value, NeuronWeights):
+        return value
+    if not isinstance(value, Mapping):
+        raise ConfigError(
+            f"neuron weights are the object that assay dna select saved, not {type(value).__name__}; only in a "
+            "configuration file of the command line can they be the name of its file"
+        )
+    return NeuronWeights.from_json(json.dumps(value).encode())
 
 
 def of_layers(ranges: NeuronRanges, extractor: str, layers: Sequence[str]) -> NeuronWeights:

@@ -14,6 +14,9 @@ one size, √s_g (F_g - F̄) with s_g positions and F̄ of all positions togethe
 √(1/s_A + 1/s_B) Σ ±u_g/√(2 G - 1) with signs by the toss of a coin: the variance is right for any sizes, the tail of
 a rare neuron is not. So nothing is said of single neurons.
 
+Where images hang together, buckets scatter as independent images do: the p-value is then that of
+:mod:`audit.maths.burst_tests`.
+
 Source: permutation tests after Fisher, "The Design of Experiments" (1935), section 21; largest statistic over a
 family: Westfall, Young, "Resampling-Based Multiple Testing" (1993), section 2.3; the bootstrap interval: Davison,
 Hinkley, "Bootstrap Methods and their Application" (1997), equation 5.6 ("basic").
@@ -26,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from audit.maths.distances import Counted
+from audit.maths.distances import Counted, Effects
 from audit.maths.histograms import N_SPREAD, SPREAD_EDGES, Doubles, Ints
 
 MIN_BUCKETS = 8
@@ -86,6 +89,21 @@ def joint_test(
     if not len(used) or min(filled(left), filled(right)) < MIN_BUCKETS:
         return None
     moved, alike = _moved(left, right, used, n_permutations, rng)
+    return judged(moved, weights, used, single=alike)
+
+
+def judged(moved: Doubles, weights: Doubles, used: npt.NDArray[np.intp], *, single: bool) -> JointTest:
+    """What distances say that were measured (row 0) and drawn by chance (the others), over all neurons together.
+
+    Parameters
+    ----------
+    moved : float64 (B + 1, N used)
+    weights : float64 (N,)
+    used : int (N used,)
+        Neurons with a weight.
+    single : bool
+        Whether single neurons can be judged.
+    """
     null = moved[1:] @ weights[used]
     centre, scatter = moved.mean(axis=0), moved.std(axis=0)
     varies = scatter > _TINY
@@ -93,7 +111,7 @@ def joint_test(
     means = ratio @ (weights[used] / weights[used].sum())
     p_means = _reached(means, means)
     p_neurons = np.full(len(weights), np.nan)
-    if not alike:
+    if not single:
         return JointTest(float(p_means[0]), float(p_means[0]), None, p_neurons, null)
     standard = np.divide(moved - centre, scatter, out=np.zeros_like(moved), where=varies)
     largest = standard.max(axis=1)
@@ -105,20 +123,28 @@ def joint_test(
 
 
 def bootstrap_distances(
-    left: Counted, right: Counted, weights: Doubles, rng: np.random.Generator, *, n_resamples: int = 999
+    left: Counted,
+    right: Counted,
+    weights: Doubles,
+    rng: np.random.Generator,
+    *,
+    n_resamples: int = 999,
+    effects: Effects | None = None,
 ) -> Doubles:
     """Weighted distance of datasets made of buckets drawn again with replacement, float64 (1 + B,), as observed first.
 
     D* = D + √(G/(G-1)) (Σ k_g r_g - Σ l_g r_g'), k and l the times each bucket is drawn, r_g = w_g (F_g - F) what it
-    adds to its side; the root makes the variance that of the G - 1 free buckets. D* has the noise of D twice.
+    adds to its side; the root makes the variance that of the G - 1 free buckets. D* has the noise of D twice. Where
+    images hang together, r_g is longer by the root of the design effect of its neuron.
     """
     used = np.flatnonzero(weights > 0)
     residuals, gap = [], np.zeros((len(used), N_SPREAD))
-    for sign, side in ((1.0, left), (-1.0, right)):
+    for place, (sign, side) in enumerate(((1.0, left), (-1.0, right))):
         below, share = contributions(side.buckets[used])
         whole = below.sum(axis=0)
         gap += sign * whole
-        residuals.append(sign * (below - share[:, :, None] * whole))
+        longer = 1.0 if effects is None else np.sqrt(effects[place][used])[:, None]
+        residuals.append(sign * longer * (below - share[:, :, None] * whole))
     n_buckets = left.buckets.shape[1]
     even = np.full(n_buckets, 1 / n_buckets)
     drawn = [rng.multinomial(n_buckets, even, n_resamples) * np.sqrt(n_buckets / (n_buckets - 1)) for _ in range(2)]

@@ -28,6 +28,10 @@ from audit.maths.histograms import (
 
 _NEGLIGIBLE = 1e-12
 
+Effects = tuple[Doubles, Doubles]
+"""Design effect of each neuron on either side, float64 (N,), >= 1: how many times the variance of independent images
+(:func:`audit.maths.design_effect.design_effect`)."""
+
 
 class Counted(Protocol):
     """Counted distributions of N neurons; units as in :class:`audit.dna.Dna`."""
@@ -91,32 +95,39 @@ def _seen(side: Counted) -> npt.NDArray[np.bool_]:
     return seen
 
 
-def floor(left: Counted, right: Counted) -> Doubles:
+def floor(left: Counted, right: Counted, effects: Effects | None = None) -> Doubles:
     """The distance that sampling alone would give on average, float64 (N,), in bins.
 
     floor = √(2/π) · Σ_e √(V_left(e)/n + V_right(e)/m), V(e) the variance between images of their share of positions
-    below edge e. Images are the sample, not positions. NaN where either side has fewer than two images.
+    below edge e, times the design effect where images hang together. Images are the sample, not positions. NaN where
+    either side has fewer than two images.
     """
-    variance = sampling_variance(left) + sampling_variance(right)
-    return _edge_sum(np.sqrt(2 / np.pi * variance))
+    return _edge_sum(np.sqrt(2 / np.pi * _difference_variance(left, right, effects)))
+
+
+def _difference_variance(left: Counted, right: Counted, effects: Effects | None) -> Doubles:
+    """Variance of the difference of two cumulative distributions at each edge, float64 (N, 127)."""
+    if effects is None:
+        return sampling_variance(left) + sampling_variance(right)
+    return sampling_variance(left) * effects[0][:, None] + sampling_variance(right) * effects[1][:, None]
 
 
 def sampling_variance(side: Counted) -> Doubles:
-    """Variance of the cumulative distribution at each edge, float64 (N, 127): V(e) / n.
+    """Variance of the cumulative distribution of independent images at each edge, float64 (N, 127): V(e) / n.
 
     V is kept at 16 edges. There it is divided by F(1 - F), the variance of an image with one position; that ratio
-    (the design effect) changes slowly and is interpolated, F(1 - F) is known at every edge.
+    (of positions in images) changes slowly and is interpolated, F(1 - F) is known at every edge.
     """
     n = side.n_images.astype(np.float64)[:, None]
     below = cumulative(side.counts)
     single = below * (1 - below)
-    ratio = _design_effect(side, below[:, SPREAD_EDGES], n)
+    ratio = _position_effect(side, below[:, SPREAD_EDGES], n)
     with np.errstate(divide="ignore", invalid="ignore"):
         variance: Doubles = single * (ratio @ _interpolation()) / (n - 1)
     return np.where(n >= 2, variance, np.nan)
 
 
-def _design_effect(side: Counted, below: Doubles, n: Doubles) -> Doubles:
+def _position_effect(side: Counted, below: Doubles, n: Doubles) -> Doubles:
     single = below * (1 - below)
     square = side.spread / SPREAD_UNIT / np.maximum(n, 1)
     known = single > 1 / np.maximum(side.counts.sum(axis=1), 2)[:, None] ** 2
@@ -167,10 +178,11 @@ def corrected(distance: Doubles, sampling_floor: Doubles) -> Doubles:
     return np.sqrt(np.maximum(distance**2 - sampling_floor**2, 0.0))
 
 
-def cramer(left: Counted, right: Counted) -> Doubles:
+def cramer(left: Counted, right: Counted, effects: Effects | None = None) -> Doubles:
     """Squared Cramér distance of each neuron without the part that sampling adds, float64 (N,), in bins.
 
-    Σ_e (F_left - F_right)²(e) - V_left(e)/n - V_right(e)/m over the 127 edges (trapezoid rule). Its mean over samples
+    Σ_e (F_left - F_right)²(e) - V_left(e)/n - V_right(e)/m over the 127 edges (trapezoid rule), variances times the
+    design effect as for :func:`floor`. Its mean over samples
     is the true Σ_e (F - G)², so it is 0 on average, and as often negative as chance has it, where both are samples of
     one source. NaN where either side has fewer than two images.
 
@@ -178,10 +190,14 @@ def cramer(left: Counted, right: Counted) -> Doubles:
     the energy distance on a line; the unbiased form subtracts the variance of the estimate.
     """
     gap = cumulative(left.counts) - cumulative(right.counts)
-    return _edge_sum(gap * gap - sampling_variance(left) - sampling_variance(right))
+    if effects is None:
+        return _edge_sum(gap * gap - sampling_variance(left) - sampling_variance(right))
+    return _edge_sum(gap * gap - _difference_variance(left, right, effects))
 
 
-def images_needed(left: Counted, right: Counted, weights: Doubles, distance: float, ratio: float) -> int | None:
+def images_needed(
+    sides: tuple[Counted, Counted], weights: Doubles, distance: float, ratio: float, effects: Effects | None = None
+) -> int | None:
     """Images on each side from which a true distance is measured at a given multiple of its floor.
 
     The floor of n images a side is k/√n, k = √(2/π) Σ_e √(V_left(e) + V_right(e)), weighted over neurons. A true
@@ -189,19 +205,23 @@ def images_needed(left: Counted, right: Counted, weights: Doubles, distance: flo
 
     Parameters
     ----------
+    sides : left and right
     weights : float64 (N,)
         Of each neuron's distance in bins, in the unit of ``distance``.
     distance : float
         The true distance c.
     ratio : float, > 1
+    effects : design effects of both sides, where images hang together: images are then as alike as these
 
     Returns
     -------
     int, at least 2; None without a positive distance or a known variance
     """
     used = weights > 0
-    sides = [side.n_images[used, None] * sampling_variance(side)[used] for side in (left, right)]
-    single = float(_edge_sum(np.sqrt(2 / np.pi * (sides[0] + sides[1]))) @ weights[used])
+    spread = [side.n_images[used, None] * sampling_variance(side)[used] for side in sides]
+    if effects is not None:
+        spread = [one * effect[used, None] for one, effect in zip(spread, effects, strict=True)]
+    single = float(_edge_sum(np.sqrt(2 / np.pi * (spread[0] + spread[1]))) @ weights[used])
     if not (distance > 0 and np.isfinite(single)):
         return None
     return max(2, int(np.ceil((ratio**2 - 1) * (single / distance) ** 2)))

@@ -74,12 +74,31 @@ def test_a_comparison_for_people_says_distance_and_p_value(capsys: pytest.Captur
     assert "p-value          0.001" in out
 
 
+def test_the_bursts_of_stored_datasets_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    found = run(capsys, "compare", "last", "last:candidate")
+    assert found["n_bursts"] == [89, 89]
+    assert main(["dna", "compare", "last", "last:candidate"]) == 0
+    assert "bursts           89 (variance of independent images x 1.0) against 89" in capsys.readouterr().out
+
+
+def test_of_a_file_it_is_said_that_images_are_taken_as_independent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "dna.parquet"
+    assert main(["dna", "export", "last:candidate", "--out", str(out)]) == 0
+    assert main(["dna", "compare", "last", str(out)]) == 0
+    assert "images are taken as independent" in capsys.readouterr().out
+
+
 def test_an_exported_dna_compares_as_the_stored_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "dna.parquet"
     assert main(["dna", "export", "last:candidate", "--out", str(out)]) == 0
     capsys.readouterr()
     assert files.from_bytes(out.read_bytes()).same_as(stored("candidate", 0.3).dna)
-    assert run(capsys, "compare", "last", str(out)) == run(capsys, "compare", "last", "last:candidate")
+    file, held = run(capsys, "compare", "last", str(out)), run(capsys, "compare", "last", "last:candidate")
+    assert file["distance"] == held["distance"]
+    assert file["layers"] == held["layers"]
+    assert file["n_bursts"] is None
 
 
 def test_a_matrix_takes_stored_and_compact_ones_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,14 +102,14 @@ def test_the_unbiased_cramer_distance_is_that_of_the_whole_source_on_average() -
 def test_the_images_needed_are_those_at_which_the_distance_is_so_many_floors() -> None:
     # the coin: floor √(2/π) · 10 · √(2 · 0.25 · n/(n - 1) / n') of n' images a side
     coin = dna([[10.5], [20.5]] * 5)
-    needed = distances.images_needed(coin, coin, np.ones(1), 0.2, 1.5)
+    needed = distances.images_needed((coin, coin), np.ones(1), 0.2, 1.5)
     floor = np.sqrt(2 / np.pi) * 10 * np.sqrt(2 * 0.25 * (10 / 9) / needed)
     assert np.sqrt(0.2**2 + floor**2) / floor == pytest.approx(1.5, rel=0.01)
 
 
 def test_no_number_of_images_shows_a_difference_that_is_not_there() -> None:
     coin = dna([[10.5], [20.5]] * 5)
-    assert distances.images_needed(coin, coin, np.ones(1), 0.0, 1.5) is None
+    assert distances.images_needed((coin, coin), np.ones(1), 0.0, 1.5) is None
 
 
 def test_the_correction_takes_the_floor_off_in_squares() -> None:

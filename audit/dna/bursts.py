@@ -1,0 +1,27 @@
+"""Which images of two datasets hang together, for comparing their Visual DNA."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from audit.maths.burst_tests import ByImage
+from audit.maths.rows import arrange, bursts
+from audit.model import DatasetView
+
+
+def by_image(views: Sequence[DatasetView]) -> tuple[ByImage, ByImage] | None:
+    """The images of the reference and of the candidate with their bursts.
+
+    Images of a burst are copies, near copies or share a value of the group column (:func:`audit.maths.rows.bursts`),
+    as far as the views hold these. None where a view does not hold its neurons by image, or its Visual DNA is of
+    other images.
+    """
+    reference, candidate = (_of(view) for view in views)
+    return None if reference is None or candidate is None else (reference, candidate)
+
+
+def _of(view: DatasetView) -> ByImage | None:
+    if view.neurons is None or view.dna is None or view.dna.size != len(view):
+        return None
+    ordered = arrange(view)
+    return None if ordered.neurons is None else ByImage(ordered.neurons.values, bursts(ordered))
