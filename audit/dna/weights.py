@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -88,8 +88,12 @@ class NeuronWeights(BaseModel):
 
     def to_json(self) -> bytes:
         """One JSON object with the fingerprint; :meth:`from_json` reads it."""
-        value = json.loads(canonical_json(self)) | {"fingerprint": self.fingerprint}
-        return json.dumps(value, sort_keys=True, indent=1).encode() + b"\n"
+        return json.dumps(self.to_object(), sort_keys=True, indent=1).encode() + b"\n"
+
+    def to_object(self) -> dict[str, Any]:
+        """What :meth:`to_json` writes, as plain JSON."""
+        value: dict[str, Any] = json.loads(canonical_json(self))
+        return value | {"fingerprint": self.fingerprint}
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
@@ -102,9 +106,17 @@ class NeuronWeights(BaseModel):
         """
         try:
             value = json.loads(data)
-            said = value.pop("fingerprint", "")
-            found = cls.model_validate(value)
-        except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"not saved neuron weights: {str(error).splitlines()[0]}") from None
+        return cls.from_object(value)
+
+    @classmethod
+    def from_object(cls, value: Mapping[str, Any]) -> Self:
+        """As :meth:`from_json`, of an object that was read from JSON already."""
+        try:
+            said = value.get("fingerprint", "")
+            found = cls.model_validate({key: part for key, part in value.items() if key != "fingerprint"})
+        except (ValueError, AttributeError, TypeError) as error:
             raise ConfigError(f"not saved neuron weights: {str(error).splitlines()[0]}") from None
         if any(not (0 <= w < np.inf) for layer in found.layers.values() for w in layer):
             raise ConfigError(f"the weights {found.name!r} hold one that is negative or no number")
