@@ -17,14 +17,14 @@ from audit.dna import Dna, sections
 from audit.dna.blocks import SHOWN_BINS
 from audit.dna.classes import within_classes
 from audit.dna.comparing import PEER_BINS, RATIO, Asked, Comparison, compare, even_weights
-from audit.dna.pictures import least_alike, seen_most
+from audit.dna.pictures import has_places, least_alike, seen_most
 from audit.dna.results import DnaResult, LayerDistance, ShownNeuron
 from audit.dna.sections import ALPHA
 from audit.maths.histograms import INNER_BINS, MEAN_UNIT
 from audit.model import DatasetView
 from audit.report import Picture, Section
 
-VERSION = 4
+VERSION = 5
 N_SEEN = 6
 """Pictures of each side that are shown of a neuron."""
 N_UNLIKE = 6
@@ -157,7 +157,8 @@ def _shown(views: Sequence[DatasetView], each: Comparison, n: int) -> tuple[Show
 
 
 def _seen(views: Sequence[DatasetView], row: int) -> tuple[tuple[Picture, ...], tuple[Picture, ...]]:
-    reference, candidate = (seen_most(view, row, N_SEEN) for view in views)
+    in_places = has_places(views, row)
+    reference, candidate = (seen_most(view, row, N_SEEN, in_places=in_places) for view in views)
     return reference, candidate
 
 

@@ -142,7 +142,10 @@ def has_own_size(spec: Mapping[str, Any]) -> bool:
 
 
 def is_grid(spec: Mapping[str, Any]) -> bool:
-    """Whether a specification repeats one plot in rows of ``columns``: its plots share the width there is."""
+    """Whether a specification repeats one plot in rows of ``columns``: its plots share the width there is.
+
+    Where there is little, they stand in one row, each as wide as there is room, to be scrolled through.
+    """
     return "facet" in spec and "columns" in spec and "width" in spec.get("spec", {})
 
 
@@ -166,8 +169,9 @@ def _has_title_above(view: Mapping[str, Any]) -> bool:
 def _sized(spec: Mapping[str, Any], width: int) -> dict[str, Any]:
     drawn = copy.deepcopy({key: value for key, value in spec.items() if key not in ("config", "background")})
     if is_grid(drawn):
-        drawn["columns"] = drawn["columns"] if width >= WIDE else 1
-        drawn["spec"]["width"] = width // drawn["columns"] - _AXIS_ROOM
+        if width < WIDE:
+            del drawn["columns"]
+        drawn["spec"]["width"] = width // drawn.get("columns", 1) - _AXIS_ROOM
     elif not has_own_size(drawn):
         drawn["width"] = width
         drawn["autosize"] = {"type": "fit-x", "contains": "padding"}

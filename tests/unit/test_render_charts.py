@@ -208,12 +208,12 @@ def test_a_label_that_could_be_two_names_tells_neither() -> None:
     assert "<title>gull</title>" in svg.cleaned(cut, prefix="p", names=["gull", "tern"])
 
 
-def test_plots_in_a_grid_share_the_width_and_stand_one_under_another_where_it_is_narrow() -> None:
+def test_plots_in_a_grid_share_the_width_and_stand_in_one_row_where_it_is_narrow() -> None:
     wide = size(charts.chart_svg(GRID, prefix="c", width=charts.WIDE))
     narrow = size(charts.chart_svg(GRID, prefix="c", width=charts.NARROW))
     assert 0.9 * charts.WIDE < wide[0] <= charts.WIDE
-    assert 0.8 * charts.NARROW < narrow[0] <= charts.NARROW
-    assert narrow[1] > 1.8 * wide[1]
+    assert 0.8 * 4 * charts.NARROW < narrow[0] <= 4 * charts.NARROW
+    assert narrow[1] < 0.7 * wide[1]
 
 
 def test_a_legend_leaves_room_for_the_title_of_the_axis_below_it_and_none_without() -> None:
