@@ -97,7 +97,6 @@ def two_histograms_chart(
         for one in bins
     ]
     by = {"field": "dataset", "type": "nominal", "sort": None, "title": None}
-    quiet = {**by, "legend": None}
     place = {
         "x": {"field": "at", "type": "quantitative", "title": axis, "scale": {"zero": False}},
         "y": {
@@ -108,14 +107,13 @@ def two_histograms_chart(
             "axis": {"format": "%"},
         },
     }
-    fill = {"mark": {"type": "area", "interpolate": "step", "opacity": 0.16}, "encoding": {**place, "fill": quiet}}
     line = {"mark": {"type": "line", "interpolate": "step"}, "encoding": {**place, "color": by, "strokeDash": by}}
     mark = {
         "mark": {"type": "rule", "strokeDash": [4, 3]},
         "data": {"values": [{"at": rule}]},
         "encoding": {"x": {"field": "at", "type": "quantitative"}},
     }
-    spec = {"data": {"values": values}, "layer": [fill, line, mark], "width": 560, "height": 180}
+    spec = {"data": {"values": values}, "layer": [line, mark], "width": 560, "height": 180}
     return ChartBlock(title=title, description=description, vega_lite=spec)
 
 
