@@ -10,9 +10,9 @@ from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
+from api import pages
 from api.dependencies import Context, refuse_unknown_parameters
 from api.examples import add_examples
-from api.pages import router as pages
 from api.problems import PlainErrorMiddleware, Problem, install
 from api.routes import audits, catalogue, datasets, dna, reports, results, verdicts
 from api.security import SecurityMiddleware
@@ -81,7 +81,7 @@ def create_app(
     of_audits = (audits.router, results.router, verdicts.router, dna.router, reports.router)
     for router in (datasets.routes(max_upload_bytes), *of_audits):
         app.include_router(router, dependencies=[Depends(refuse_unknown_parameters)])
-    for router in (catalogue.router, pages):
+    for router in (catalogue.router, pages.home, pages.compare):
         app.include_router(router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

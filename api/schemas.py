@@ -15,6 +15,8 @@ from storage.records import Audit, AuditRequest, Dataset, Verdict
 from storage.sources import SourceSpec
 
 ID_PATTERN = r"^[0-9a-z]{8,64}$"
+NAMED_PATTERN = r"^[0-9a-z]{8,64}(:[^\x00-\x1f\x7f]{1,200})?$"
+"""An audit, or ``AUDIT:DATASET``."""
 IMAGE_ID_PATTERN = r"^[0-9a-f]{16}$"
 TABLE_PATTERN = r"^[a-z][a-z0-9_]{0,63}$"
 KEY_PATTERN = r"^[\x21-\x7e]{1,255}$"
@@ -25,6 +27,7 @@ MAX_K = 200
 MAX_SAFE_INTEGER = 2**53
 MAX_DEPTH = 8
 MAX_VALUES = 50_000
+MOST_LAYERS = 64
 
 T = TypeVar("T")
 
@@ -96,6 +99,15 @@ Searched = Annotated[
     ),
 ]
 Name = Annotated[str, Query(max_length=200, pattern=PLAIN_TEXT)]
+LayerName = Annotated[str, Field(min_length=1, max_length=200, pattern=PLAIN_TEXT)]
+By = Annotated[
+    str,
+    Query(
+        max_length=200,
+        pattern=PLAIN_TEXT,
+        description="`label`, `split` or `meta.NAME`: compare also within each value that both have.",
+    ),
+]
 
 
 class _Body(BaseModel):
@@ -265,6 +277,80 @@ class Verdicts(_Body):
         return cls(verdicts=tuple(held))
 
 
+class DnaSide(_Body):
+    """A dataset of an audit."""
+
+    audit: str = Field(pattern=ID_PATTERN, description="Id of an audit or comparison.")
+    dataset: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        pattern=PLAIN_TEXT,
+        description="Of a comparison: the dataset that is meant, by name or id; the reference if absent.",
+    )
+
+
+class DnaQuestionIn(_Body):
+    """Two datasets to compare, and what is listened to."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "reference": {"audit": "a01b7d3c52e94f6f8d10b3a7c4e5f692"},
+                    "candidate": {"audit": "c7d1e0f25b834a0c9e6f71d2b8a39456", "dataset": "new flowers"},
+                    "layers": ["last"],
+                    "by": "meta.site",
+                }
+            ]
+        },
+    )
+
+    reference: DnaSide
+    candidate: DnaSide
+    weights: dict[str, Any] | None = Field(
+        None, description="What `POST /v1/audits/{audit_id}/dna/weights` or `assay dna select` made, unchanged."
+    )
+    layers: tuple[LayerName, ...] = Field((), max_length=MOST_LAYERS, description="Listen to these layers only.")
+    by: str = Field("", max_length=200, pattern=PLAIN_TEXT, description="`label`, `split` or `meta.NAME`.")
+    seed: int = Field(0, ge=0, lt=MAX_SAFE_INTEGER, description="Seed of permutations and resamples.")
+
+
+class DnaChoiceIn(_Body):
+    """How neurons are chosen: exactly one of `neurons`, `having` and `without`."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [{"having": "meta.weather=fog", "name": "fog"}]}
+    )
+
+    neurons: tuple[LayerName, ...] | None = Field(
+        None, max_length=1000, description="Layers (`last`) or single neurons (`last:17`)."
+    )
+    having: str | None = Field(
+        None, max_length=400, pattern=PLAIN_TEXT, description="`COLUMN=VALUE`: learn what answers to such pictures."
+    )
+    without: str | None = Field(
+        None, max_length=400, pattern=PLAIN_TEXT, description="`COLUMN=VALUE`: silence what tells such pictures apart."
+    )
+    name: str = Field("", max_length=200, pattern=PLAIN_TEXT, description="What the weights are called.")
+    seed: int = Field(0, ge=0, lt=MAX_SAFE_INTEGER, description="Seed of halves and permutations.")
+
+
+class DnaWeightsOut(_Body):
+    """Weights of neurons, as `assay dna select` saves them."""
+
+    version: int
+    name: str
+    extractor: str = Field(description="Fingerprint of the extractor; the weights fit no other.")
+    ranges: str = Field(description="Hash of the neuron ranges.")
+    made: str = Field(description="How, in words.")
+    layers: dict[str, tuple[float, ...]] = Field(description="A weight for each neuron of each layer.")
+    evidence: dict[str, Any] | None = Field(description="How an attribute did on pictures that were held out.")
+    fingerprint: str = Field(description="Name of everything in it; changed weights are refused.")
+
+
 class DnaOut(_Body):
     """What a Visual DNA holds."""
 
@@ -273,6 +359,17 @@ class DnaOut(_Body):
     extractor: str = Field(description="Fingerprint of the extractor; only equal ones can be compared.")
     layers: dict[str, int] = Field(description="Neurons by layer.")
     n_dead: int = Field(description="Neurons that never changed in calibration; they are left out of distances.")
+
+
+class DnaWithinOut(_Body):
+    """Two datasets within one value of a column: image means, in standard deviations of the reference's."""
+
+    label: str = Field(description="The value.")
+    n_images: tuple[int, int] = Field(description="Pictures of each side, at most 200.")
+    distance: float = Field(description="As measured.")
+    floor: float = Field(description="Mean distance when pictures are exchanged between the datasets.")
+    corrected: float = Field(description="Beyond chance.")
+    p_value: float
 
 
 class DnaComparisonOut(_Body):
@@ -299,13 +396,15 @@ class DnaComparisonOut(_Body):
     design_effect: tuple[float, float] | None = Field(
         description="How many times the variance of as many independent images the bursts of each dataset give."
     )
+    weights: str | None = Field(description="Fingerprint of the weights that were listened to; null if all alike.")
     layers: dict[str, float] = Field(description="Mean distance of every layer.")
+    within: tuple[DnaWithinOut, ...] = Field(description="Of `by`: within each value that both have, the widest first.")
 
 
 class DnaMatrixOut(_Body):
     """Distances between datasets; row i in standard deviations of dataset i, null where too few images."""
 
-    audits: tuple[str, ...]
+    audits: tuple[str, ...] = Field(description="As they were asked for.")
     names: tuple[str, ...] = Field(description="Names of the datasets.")
     distance: tuple[tuple[float | None, ...], ...] = Field(description="As measured.")
     floor: tuple[tuple[float | None, ...], ...] = Field(description="What sampling alone gives on average.")

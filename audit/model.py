@@ -16,6 +16,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from audit.dna import Dna
     from audit.duplicates.find import Pairs
+    from audit.extractors.base import InputSpec
 
 SCHEMA_VERSION = 1
 
@@ -133,11 +134,14 @@ class Tops:
         The largest activation, in parts of the neuron's range; NaN where there is none.
     places : int32 (N, k)
         Where in the layer's grid that is, row by row; -1 where there is none.
+    input : InputSpec, optional
+        How pictures became the input that the grid lies over; whole and squashed to a square where it is not said.
     """
 
     rows: npt.NDArray[np.int32]
     values: npt.NDArray[np.float32]
     places: npt.NDArray[np.int32]
+    input: InputSpec | None = None
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-REPORT_VERSION = 2
-"""1 had no ``heat`` of pictures; it is read as it was."""
+REPORT_VERSION = 3
+"""1 had no ``heat`` of pictures, 2 no ``place``; both are read as they were."""
 
 Heat = tuple[tuple[int, ...], ...]
+Place = tuple[float, float, float, float]
+"""A part of a picture: left, top, right and bottom in shares of its sides, in [0, 1]."""
 
 
 class Severity(StrEnum):
@@ -59,6 +61,15 @@ class Picture(_Frozen):
     """Draw it as the subject among the pictures beside it."""
     heat: Heat = Field(default=(), exclude_if=lambda grid: not grid)
     """How strong something is in each place, 0 to 9, row by row over the whole picture; empty when nothing is drawn."""
+    place: Place | None = Field(default=None, exclude_if=lambda place: place is None)
+    """Where on it something is strongest; a ring is drawn around it."""
+
+    @field_validator("place")
+    @classmethod
+    def _is_within(cls, place: Place | None) -> Place | None:
+        if place is not None and not (0 <= place[0] < place[2] <= 1 and 0 <= place[1] < place[3] <= 1):
+            raise ValueError("a place has left < right and top < bottom, all in [0, 1]")
+        return place
 
     @field_validator("heat")
     @classmethod

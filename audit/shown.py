@@ -62,6 +62,61 @@ def histogram_chart(
     )
 
 
+def two_histograms(
+    reference: npt.NDArray[np.float64], candidate: npt.NDArray[np.float64], n_bins: int = 40
+) -> tuple[tuple[float, float, int, int], ...]:
+    """Bins (from, to, count of the reference, count of the candidate) over the finite values of both."""
+    both = histogram(np.concatenate([reference, candidate]), n_bins)
+    if len(both) < 2:
+        n, m = (int(np.isfinite(one).sum()) for one in (reference, candidate))
+        return tuple((low, high, n, m) for low, high, _ in both)
+    edges = [low for low, _, _ in both] + [both[-1][1]]
+    edges[0], edges[-1] = -np.inf, np.inf
+    left, right = (np.histogram(one[np.isfinite(one)], bins=edges)[0].tolist() for one in (reference, candidate))
+    return tuple((low, high, a, b) for (low, high, _), a, b in zip(both, left, right, strict=True))
+
+
+def two_histograms_chart(
+    title: str,
+    description: str,
+    bins: Sequence[tuple[float, float, int, int]],
+    names: tuple[str, str],
+    *,
+    axis: str,
+    rule: float,
+) -> ChartBlock:
+    """Outlines of both histograms, each as a share of its own dataset, the candidate's dashed; a line at ``rule``."""
+    totals = [max(sum(one[i] for one in bins), 1) for i in (2, 3)]
+    values = [
+        {
+            "dataset": f"{name} ({role})",
+            "at": round((one[0] + one[1]) / 2, 6),
+            "share": round(one[i + 2] / totals[i], 6),
+        }
+        for i, (name, role) in enumerate(zip(names, ("reference", "candidate"), strict=True))
+        for one in bins
+    ]
+    by = {"field": "dataset", "type": "nominal", "sort": None, "title": None}
+    place = {
+        "x": {"field": "at", "type": "quantitative", "title": axis, "scale": {"zero": False}},
+        "y": {
+            "field": "share",
+            "type": "quantitative",
+            "title": "share of images",
+            "stack": None,
+            "axis": {"format": "%"},
+        },
+    }
+    line = {"mark": {"type": "line", "interpolate": "step"}, "encoding": {**place, "color": by, "strokeDash": by}}
+    mark = {
+        "mark": {"type": "rule", "strokeDash": [4, 3]},
+        "data": {"values": [{"at": rule}]},
+        "encoding": {"x": {"field": "at", "type": "quantitative"}},
+    }
+    spec = {"data": {"values": values}, "layer": [line, mark], "width": 560, "height": 180}
+    return ChartBlock(title=title, description=description, vega_lite=spec)
+
+
 def counted(n: int, noun: str, plural: str = "") -> str:
     """``1 image``, ``3 images``, ``1,200 images``."""
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"

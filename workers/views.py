@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from audit.analyses.base import Need
 from audit.dna import Dna
 from audit.duplicates.kept import pairs_from_tables
+from audit.extractors.base import InputSpec
 from audit.model import IMAGES_SCHEMA, OK, DatasetView, Embeddings, Neighbours, Neurons
 from storage.arrays import mapped
 from storage.artefacts import Artefact, Artefacts
@@ -52,6 +53,7 @@ def load_view(artefact: Artefact, name: str, needs: Collection[Need] = EVERYTHIN
     if Need.DNA in needs:
         dna = Dna.from_table(artefact.table("dna.parquet"))
         tops = from_table(artefact.table("tops.parquet"), dna.ranges.n_neurons)
+        tops = replace(tops, input=InputSpec.model_validate(about["extractor"]["input"]))
     return DatasetView(
         name=name,
         fingerprint=about["content"],

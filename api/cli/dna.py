@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.dna_sources import images_of, parted, read_dna, whole_dna, write
+from api.cli.dna_sources import is_file, read_dna, whole, whole_dna, write
 from api.cli.exits import CommandError, Exit
 from api.cli.opening import say
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from audit.dna.compact import Compact
     from audit.dna.peer_files import PeerDna
     from audit.dna.weights import NeuronWeights
+    from audit.model import DatasetView
 
 WHICH = "An audit, AUDIT:DATASET, a .parquet of assay dna export, or the published library's .json."
 
@@ -62,44 +63,52 @@ def compare(
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Saved neuron weights of assay dna select.")
     ] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Within each value that both audits have: label, split, meta.NAME."),
+    layers: Annotated[
+        list[str] | None, typer.Option("--layer", metavar="LAYER", help="Listen to this layer only; may be repeated.")
     ] = None,
+    by: Annotated[
+        str,
+        typer.Option(metavar="COLUMN", help="Within each value that both audits have: label, split, meta.NAME."),
+    ] = "",
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Compare two Visual DNA: distance, what sampling alone gives, interval and p-value."""
-    from audit.dna.peer_files import PeerDna, compare_peer
-
-    left, right = read_dna(reference), read_dna(candidate)
-    if isinstance(left, PeerDna) and isinstance(right, PeerDna):
-        if weights is not None or by is not None:
+    imported = _imported(reference, candidate)
+    if imported is not None:
+        if weights is not None or layers or by:
             raise CommandError(
-                Exit.USAGE, "imported Visual DNA is compared as the library does, without --weights or --by."
+                Exit.USAGE, "imported Visual DNA is compared as the library does, without --weights, --layer or --by."
             )
-        _tell_peer(vars(compare_peer(left, right)), as_json=as_json)
+        from audit.dna.peer_files import compare_peer
+
+        _tell_peer(vars(compare_peer(*imported)), as_json=as_json)
         return
-    found = _compared((reference, candidate), weights, by, seed)
+    from audit.dna.asking import Question, answer
+
+    chosen = None if weights is None else _weights(weights)
+    question = Question(weights=chosen, layers=tuple(layers or ()), by=by, seed=seed)
+    found = answer((_asked(reference, by), _asked(candidate, by)), question)
     if as_json:
         _write(found)
     else:
         _tell(found)
 
 
-def _compared(names: tuple[str, str], weights: Path | None, by: str | None, seed: int) -> dict[str, Any]:
-    import numpy as np
+def _imported(reference: str, candidate: str) -> tuple[PeerDna, PeerDna] | None:
+    """Both, if both are files of the published library."""
+    from audit.dna.peer_files import PeerDna
 
-    from api.cli.dna_within import within
-    from audit.dna.comparing import Asked, compare, layer_distances
+    if not (is_file(reference) and is_file(candidate)):
+        return None
+    left, right = read_dna(reference), read_dna(candidate)
+    return (left, right) if isinstance(left, PeerDna) and isinstance(right, PeerDna) else None
 
-    reference, candidate = (whole_dna(name) for name in names)
-    chosen = None if weights is None else _weights(weights)
-    array = None if chosen is None else chosen.array(reference.ranges, reference.extractor)
-    rng = np.random.default_rng(seed)
-    found = compare(reference, candidate, rng, Asked(weights=array, images=images_of(names)))
-    said = {"weights": None if chosen is None else chosen.fingerprint, "layers": layer_distances(reference, found)}
-    return {**vars(found.total), **said, "within": [] if by is None else within(names, by, found.weights, rng)}
+
+def _asked(name: str, by: str) -> Dna | DatasetView:
+    if by and is_file(name):
+        raise CommandError(Exit.USAGE, f"--by takes two audits, which know their pictures; {name} is a file.")
+    return whole(name)
 
 
 def _weights(path: Path) -> NeuronWeights:
@@ -154,30 +163,24 @@ def matrix(
     as_json: Json = False,
 ) -> None:
     """Distances between all of several Visual DNA, beyond sampling; row by row in SD of the row's dataset."""
-    from audit.dna import Dna
-    from audit.dna.compact import Compact, compact
-    from audit.dna.matrix import distance_matrix
+    from audit.dna.asking import matrix as distances
+    from audit.dna.peer_files import PeerDna
 
-    read = [(name, read_dna(name)) for name in dna]
-    forms = [compact(one) if isinstance(one, Dna) else one for _, one in read]
-    if not all(isinstance(one, Compact) for one in forms):
-        raise CommandError(
-            Exit.USAGE, "imported Visual DNA has no place in a matrix; compare two with assay dna compare."
-        )
-    found = distance_matrix([one for one in forms if isinstance(one, Compact)])
+    forms = []
+    for found in (read_dna(name) for name in dna):
+        if isinstance(found, PeerDna):
+            raise CommandError(
+                Exit.USAGE, "imported Visual DNA has no place in a matrix; compare two with assay dna compare."
+            )
+        forms.append(found)
+    tables = distances(forms)
     if as_json:
-        tables = {name: [_row(row) for row in table.tolist()] for name, table in vars(found).items()}
         _write({"names": dna, **tables})
         return
-    for name, row in zip(dna, found.corrected.tolist(), strict=True):
-        say("  ".join([*(f"{'-' if value is None else format(value, '.3f'):>7}" for value in _row(row)), name]))
-    if any(None in _row(row) for row in found.corrected.tolist()):
+    for name, row in zip(dna, tables["corrected"], strict=True):
+        say("  ".join([*(f"{'-' if value is None else format(value, '.3f'):>7}" for value in row), name]))
+    if any(None in row for row in tables["corrected"]):
         say("- where a dataset has fewer than two images")
-
-
-def _row(values: list[float]) -> list[float | None]:
-    """NaN as null."""
-    return [value if value == value else None for value in values]  # noqa: PLR0124 - NaN differs from itself
 
 
 @app.command()
@@ -202,37 +205,16 @@ def select(
     """Choose neurons, by name or by an attribute that pictures have, and save their weights."""
     if sum(option is not None for option in (neurons, having, without)) != 1:
         raise CommandError(Exit.USAGE, "give one of --neurons, --having and --without.")
-    from audit.dna.weights import of_neurons
+    from audit.dna.asking import Choice, choose
 
-    if neurons is not None:
-        whole = whole_dna(dna)
-        made = of_neurons(whole.ranges, whole.extractor, neurons, name=name or " + ".join(neurons))
-    elif having is not None:
-        made = _learnt(dna, having, name or having, seed)
-    else:
-        made = _silenced(dna, str(without), name)
+    if is_file(dna) and neurons is None:
+        raise CommandError(
+            Exit.USAGE, f"--having and --without take an audit, which knows its pictures; {dna} is a file."
+        )
+    chosen = None if neurons is None else tuple(neurons)
+    made = choose(whole(dna), Choice(neurons=chosen, having=having, without=without, name=name, seed=seed))
     write(out, made.to_json())
     _tell_weights(made, as_json=as_json)
-
-
-def _learnt(dna: str, having: str, name: str, seed: int) -> NeuronWeights:
-    import numpy as np
-
-    from audit.dna.weights import of_attribute
-
-    held, has, lacks = parted(dna, having)
-    return of_attribute(held.ranges, held.extractor, has, lacks, np.random.default_rng(seed), name=name)
-
-
-def _silenced(dna: str, without: str, name: str) -> NeuronWeights:
-    from audit.dna.weights import of_layers, silencing
-    from audit.maths.attributes import squared_differences
-
-    held, has, lacks = parted(dna, without)
-    start = of_layers(held.ranges, held.extractor, list(held.ranges.layers)).array(held.ranges, held.extractor)
-    attributes = {without: squared_differences(has, lacks)}
-    made = silencing(held.ranges, held.extractor, attributes, [without], start * ~held.ranges.dead)
-    return made.model_copy(update={"name": name or made.name})
 
 
 def _tell_weights(made: NeuronWeights, *, as_json: bool) -> None:

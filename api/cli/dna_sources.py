@@ -9,13 +9,9 @@ from api.cli.exits import CommandError, Exit
 from api.cli.opening import find_audit, opened
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from audit.dna import Dna
     from audit.dna.compact import Compact
     from audit.dna.peer_files import PeerDna
-    from audit.maths.burst_tests import ByImage
     from audit.model import DatasetView
 
 SUFFIXES = (".parquet", ".json")
@@ -34,12 +30,11 @@ def read_dna(name: str) -> Dna | Compact | PeerDna:
     ------
     CommandError, ConfigError
     """
+    from audit.dna.asking import dna_of
+
     path = Path(name)
-    if path.suffix not in SUFFIXES:
-        found = audited(name).dna
-        if found is None:
-            raise CommandError(Exit.FAILED, f"the audit {name!r} holds no Visual DNA; audit the dataset again.")
-        return found
+    if not is_file(name):
+        return dna_of(audited(name))
     if path.suffix == ".json":
         from audit.dna.peer_files import read_peer
 
@@ -56,10 +51,12 @@ def _parquet(data: bytes) -> Dna | Compact | PeerDna:
     return peer_files.from_bytes(data) if form == peer_files.FORM else files.from_bytes(data)
 
 
-def whole_dna(name: str) -> Dna:
-    """As :func:`read_dna`, and refuse what is not whole."""
+def whole(name: str) -> Dna | DatasetView:
+    """A dataset of an audit, with its DNA and neurons, or the whole DNA of a file; refuse what is not whole."""
     from audit.dna import Dna
 
+    if not is_file(name):
+        return audited(name)
     found = read_dna(name)
     if not isinstance(found, Dna):
         raise CommandError(
@@ -68,49 +65,25 @@ def whole_dna(name: str) -> Dna:
     return found
 
 
+def whole_dna(name: str) -> Dna:
+    """The DNA of :func:`whole`."""
+    from audit.dna import Dna
+    from audit.dna.asking import dna_of
+
+    found = whole(name)
+    return found if isinstance(found, Dna) else dna_of(found)
+
+
+def is_file(name: str) -> bool:
+    """Whether a name is that of a file, and not of an audit."""
+    return Path(name).suffix in SUFFIXES
+
+
 def audited(name: str) -> DatasetView:
     """The dataset that ``AUDIT`` or ``AUDIT:DATASET`` means, with its DNA and neurons."""
     audit, _, dataset = name.partition(":")
     with opened() as service:
         return service.dna(find_audit(service, audit).id, dataset or None)
-
-
-def images_of(names: tuple[str, str]) -> tuple[ByImage, ByImage] | None:
-    """The images of two datasets of audits with their bursts; None where one of them is a file."""
-    from audit.dna.bursts import by_image
-
-    return None if any(Path(name).suffix in SUFFIXES for name in names) else by_image([audited(name) for name in names])
-
-
-def parted(name: str, condition: str) -> tuple[Dna, NDArray[np.float64], NDArray[np.float64]]:
-    """The DNA of an audit's dataset, and the image means of its pictures with a value and of those with another.
-
-    Parameters
-    ----------
-    condition : str
-        ``COLUMN=VALUE``; columns are label, split and meta.NAME. Pictures without any value are left out.
-
-    Returns
-    -------
-    dna, having, lacking : Dna and two float64 (n, N)
-    """
-    import numpy as np
-
-    column, _, value = condition.partition("=")
-    view = audited(name)
-    if view.dna is None or view.neurons is None:
-        raise CommandError(Exit.FAILED, f"the audit {name!r} holds no neurons by image; audit the dataset again.")
-    values = [None if one is None else str(one) for one in view.column(column)]
-    masks = [
-        np.array([one is not None and (one == value) is has for one in values], dtype=bool) for has in (True, False)
-    ]
-    if not masks[0].any() or not masks[1].any():
-        raise CommandError(
-            Exit.USAGE,
-            f"pictures with {condition} and with another value are needed; columns are label, split, meta.NAME.",
-        )
-    having, lacking = (np.asarray(view.neurons.values[mask], np.float64) for mask in masks)
-    return view.dna, having, lacking
 
 
 def _bytes(path: Path) -> bytes:

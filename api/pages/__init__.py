@@ -1,5 +1,6 @@
-"""The pages of the service: a list of audits with their progress, and a form to submit one."""
+"""The pages of the service: audits with their progress and a form to submit one; what was audited, compared."""
 
-from api.pages.routes import router
+from api.pages.compare import router as compare
+from api.pages.routes import router as home
 
-__all__ = ["router"]
+__all__ = ["compare", "home"]

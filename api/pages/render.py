@@ -6,13 +6,18 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.durations import ago, duration
 from api.version import version
 from storage.records import Audit, Status
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from api.pages.audited import Entry, HeatMap
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -67,6 +72,54 @@ def render_page(
 def render_list(audits: Sequence[Audit], following: str | None) -> str:
     """Only the list, to replace the one that is shown."""
     return _environment().get_template("list.html").render(**_listed(audits, following))
+
+
+def render_compare(
+    entries: Mapping[str, Sequence[Entry]],
+    chosen: Mapping[str, Any],
+    *,
+    nonce: str,
+    most: int,
+    error: str = "",
+    pair: tuple[Entry, Entry] | None = None,
+    difference: tuple[Markup, str] | None = None,
+    heat_map: HeatMap | None = None,
+) -> str:
+    """The page that compares what was audited.
+
+    Parameters
+    ----------
+    entries : of each extractor the datasets that can be compared
+    chosen : what the forms hold: ``reference``, ``candidate``, ``datasets``
+    most : datasets in a matrix
+    difference : body and style of the answer for ``pair``
+    """
+    from audit.render import script
+
+    style = _stylesheet() + (TEMPLATES / "compare.css").read_text("utf-8")
+    if heat_map is not None:
+        from audit.render.dendrogram import dendrogram_svg
+
+        tree = dendrogram_svg(heat_map.tree, [entry.name for entry in heat_map.entries])
+    return (
+        _environment()
+        .get_template("compare.html")
+        .render(
+            entries=entries,
+            chosen=chosen,
+            most=most,
+            nonce=nonce,
+            error=error,
+            pair=pair,
+            answer=None if difference is None else difference[0],
+            heat_map=heat_map,
+            tree=None if heat_map is None else tree,
+            can_compare=any(len(found) > 1 for found in entries.values()),
+            version=version(),
+            stylesheet=(difference[1] if difference else "") + style,
+            script=script() if difference else "",
+        )
+    )
 
 
 def _listed(audits: Sequence[Audit], following: str | None) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Visual DNA that audits hold: what it is, as a file, compared."""
+"""Visual DNA that audits hold: what it is, as a file, compared, and weights of its neurons."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -10,40 +10,50 @@ from pydantic import StringConstraints
 
 from api import schemas
 from api.dependencies import ServiceDep
+from api.naming import named
 from api.problems import problems
 
 router = APIRouter(tags=["visual dna"])
 
 PARQUET = "application/vnd.apache.parquet"
-AuditIdText = Annotated[str, StringConstraints(pattern=schemas.ID_PATTERN)]
-AuditIdQuery = Annotated[str, Query(pattern=schemas.ID_PATTERN, description="Id of an audit or comparison.")]
 MOST = 20
 """Datasets in one matrix."""
+NamedText = Annotated[str, StringConstraints(pattern=schemas.NAMED_PATTERN)]
+AuditIdQuery = Annotated[str, Query(pattern=schemas.ID_PATTERN, description="Id of an audit or comparison.")]
 _PROBLEMS = problems("unknown-id", "not-ready", "failed", "invalid-request")
 _COMPARED = problems("unknown-id", "not-ready", "failed", "invalid-request", "invalid-configuration")
 
 
 @dataclass(frozen=True)
-class _Datasets:
-    """Which datasets of the two audits are meant."""
+class _Question:
+    """Which datasets of the two audits are meant, and what is asked of them."""
 
     reference_dataset: schemas.Searched = None
     candidate_dataset: schemas.Searched = None
+    layer: Annotated[
+        list[schemas.LayerName] | None,
+        Query(max_length=schemas.MOST_LAYERS, description="Listen to this layer only; may be repeated."),
+    ] = None
+    by: schemas.By = ""
+    seed: Annotated[
+        int, Query(ge=0, le=schemas.MAX_SAFE_INTEGER - 1, description="Seed of permutations and resamples.")
+    ] = 0
 
 
 _FILE: dict[str, Any] = {"type": "string", "format": "binary"}
 
 
-@router.get("/v1/audits/{audit_id}/dna", responses=_PROBLEMS)
+@router.get("/v1/audits/{audit_id}/dna", responses=_COMPARED)
 def dna(audit_id: schemas.AuditId, service: ServiceDep, dataset: schemas.Searched = None) -> schemas.DnaOut:
     """Say what the Visual DNA of an audit's dataset holds."""
+    from audit.dna.asking import dna_of
+
     view = service.dna(audit_id, dataset)
-    if view.dna is None:
-        raise ValueError("an audited dataset holds Visual DNA")
-    layers = {name: rows.stop - rows.start for name, rows in view.dna.ranges.slices.items()}
-    n_dead = int(view.dna.ranges.dead.sum())
+    found = dna_of(view)
+    layers = {name: rows.stop - rows.start for name, rows in found.ranges.slices.items()}
+    n_dead = int(found.ranges.dead.sum())
     return schemas.DnaOut(
-        dataset=view.name, n_images=view.dna.size, extractor=view.dna.extractor, layers=layers, n_dead=n_dead
+        dataset=view.name, n_images=found.size, extractor=found.extractor, layers=layers, n_dead=n_dead
     )
 
 
@@ -52,7 +62,7 @@ def dna(audit_id: schemas.AuditId, service: ServiceDep, dataset: schemas.Searche
     response_class=Response,
     responses={
         200: {"description": "Parquet, a row per neuron.", "content": {PARQUET: {"schema": _FILE}}},
-        **_PROBLEMS,
+        **_COMPARED,
     },
 )
 def dna_file(
@@ -65,12 +75,22 @@ def dna_file(
 ) -> Response:
     """Fetch the Visual DNA of an audit's dataset as a file that compares anywhere, with `assay dna`."""
     from audit.dna import compact, files
+    from audit.dna.asking import dna_of
 
-    found = service.dna(audit_id, dataset).dna
-    if found is None:
-        raise ValueError("an audited dataset holds Visual DNA")
+    found = dna_of(service.dna(audit_id, dataset))
     data = files.to_bytes(found) if form == "whole" else compact.to_bytes(compact.compact(found))
     return Response(data, media_type=PARQUET)
+
+
+@router.post("/v1/audits/{audit_id}/dna/weights", responses=_COMPARED)
+def choose_neurons(
+    audit_id: schemas.AuditId, body: schemas.DnaChoiceIn, service: ServiceDep, dataset: schemas.Searched = None
+) -> schemas.DnaWeightsOut:
+    """Choose neurons, by name or by an attribute that pictures have; nothing is kept, comparing takes the answer."""
+    from audit.dna.asking import Choice, choose
+
+    made = choose(service.dna(audit_id, dataset), Choice(**body.model_dump()))
+    return schemas.DnaWeightsOut(**made.plain())
 
 
 @router.get("/v1/dna/compare", responses=_COMPARED)
@@ -78,42 +98,45 @@ def compare(
     reference: AuditIdQuery,
     candidate: AuditIdQuery,
     service: ServiceDep,
-    datasets: Annotated[_Datasets, Depends()],
-    seed: Annotated[
-        int, Query(ge=0, le=schemas.MAX_SAFE_INTEGER - 1, description="Seed of permutations and resamples.")
-    ] = 0,
+    asked: Annotated[_Question, Depends()],
 ) -> schemas.DnaComparisonOut:
     """Compare the Visual DNA of two datasets of audits: distance, floor, interval, p-value, layers."""
-    import numpy as np
+    body = schemas.DnaQuestionIn(
+        reference=schemas.DnaSide(audit=reference, dataset=asked.reference_dataset),
+        candidate=schemas.DnaSide(audit=candidate, dataset=asked.candidate_dataset),
+        layers=tuple(asked.layer or ()),
+        by=asked.by,
+        seed=asked.seed,
+    )
+    return compare_by(body, service)
 
-    from audit.dna.bursts import by_image
-    from audit.dna.comparing import Asked, layer_distances
-    from audit.dna.comparing import compare as compared
 
-    asked = ((reference, datasets.reference_dataset), (candidate, datasets.candidate_dataset))
-    views = [service.dna(audit_id, dataset) for audit_id, dataset in asked]
-    left, right = (view.dna for view in views)
-    if left is None or right is None:
-        raise ValueError("an audited dataset holds Visual DNA")
-    found = compared(left, right, np.random.default_rng(seed), Asked(images=by_image(views)))
-    return schemas.DnaComparisonOut(**asdict(found.total), layers=layer_distances(left, found))
+@router.post("/v1/dna/compare", responses=_COMPARED)
+def compare_by(body: schemas.DnaQuestionIn, service: ServiceDep) -> schemas.DnaComparisonOut:
+    """Compare as above, listening to saved weights of neurons; nothing is kept."""
+    from audit.dna.asking import Question, answer
+    from audit.dna.weights import NeuronWeights
+
+    left, right = (service.dna(side.audit, side.dataset) for side in (body.reference, body.candidate))
+    weights = None if body.weights is None else NeuronWeights.from_object(body.weights)
+    question = Question(weights=weights, layers=body.layers, by=body.by, seed=body.seed)
+    return schemas.DnaComparisonOut(**answer((left, right), question))
 
 
 @router.get("/v1/dna/matrix", responses=_COMPARED)
 def matrix(
-    audit: Annotated[list[AuditIdText], Query(min_length=1, max_length=MOST, description="Audits, in order.")],
+    audit: Annotated[
+        list[NamedText],
+        Query(
+            min_length=1,
+            max_length=MOST,
+            description="Audits in order: an id, or ID:DATASET for a dataset of a comparison, by name or id.",
+        ),
+    ],
     service: ServiceDep,
 ) -> schemas.DnaMatrixOut:
-    """Distances between the first datasets of several audits, each row in standard deviations of its own dataset."""
-    from audit.dna.compact import compact
-    from audit.dna.matrix import distance_matrix
+    """Distances between datasets of several audits, each row in standard deviations of its own dataset."""
+    from audit.dna.asking import matrix as distances
 
-    views = [service.dna(audit_id) for audit_id in audit]
-    found = distance_matrix([compact(view.dna) for view in views if view.dna is not None])
-    tables = {name: tuple(tuple(_known(row)) for row in table.tolist()) for name, table in vars(found).items()}
-    return schemas.DnaMatrixOut(audits=tuple(audit), names=tuple(view.name for view in views), **tables)
-
-
-def _known(row: list[float]) -> list[float | None]:
-    """NaN as null."""
-    return [None if value != value else value for value in row]  # noqa: PLR0124 - NaN differs from itself
+    views = [service.dna(*named(one)) for one in audit]
+    return schemas.DnaMatrixOut(audits=tuple(audit), names=tuple(view.name for view in views), **distances(views))

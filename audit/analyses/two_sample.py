@@ -15,9 +15,9 @@ from audit.analyses.base import Analysis, Computed, Config, Need, Result, regist
 from audit.maths import discrepancy, pairs, probes, separability
 from audit.model import DatasetView
 from audit.report import Block, Finding, Metric, MetricBlock, Picture, Section, Severity
-from audit.shown import auc_words, histogram, histogram_chart, picture
+from audit.shown import auc_words, picture, two_histograms, two_histograms_chart
 
-VERSION = 3
+VERSION = 4
 MIN_IMAGES = 20
 
 
@@ -48,17 +48,20 @@ class TwoSampleResult(Result):
     mmd_p_value: float | None = None
     n_permutations: int = 0
     alpha: float = 0.01
-    bins: tuple[tuple[float, float, int], ...] = ()
+    names: tuple[str, str] = ("", "")
+    bins: tuple[tuple[float, float, int, int], ...] = ()
+    """Of the probe's scores: from, to, images of the reference, images of the candidate."""
     most_telling: tuple[tuple[Picture, ...], ...] = ()
 
 
 def compute(views: Sequence[DatasetView], config: TwoSampleConfig, rng: np.random.Generator) -> Computed:
     """Test whether the two datasets could be one."""
     left, right = pairs.samples(views, config.max_images, rng)
+    names = (views[0].name, views[1].name)
     n_bursts = [len(np.unique(sample.bursts)) for sample in (left, right)]
     if min(n_bursts) < MIN_IMAGES:
         reason = f"it takes {MIN_IMAGES} different images on both sides; there are {n_bursts[0]} and {n_bursts[1]}"
-        return Computed(TwoSampleResult(n_reference=len(left), n_candidate=len(right), reason=reason))
+        return Computed(TwoSampleResult(n_reference=len(left), n_candidate=len(right), reason=reason, names=names))
     vectors, groups, own, crossing = pairs.joint(left, right)
     folds = probes.deal_folds(crossing, groups, config.n_folds, rng)
     with threadpool_limits(limits=1):
@@ -78,7 +81,8 @@ def compute(views: Sequence[DatasetView], config: TwoSampleConfig, rng: np.rando
         mmd_p_value=mmd_p,
         n_permutations=config.n_permutations,
         alpha=config.alpha,
-        bins=histogram(probe.scores),
+        names=names,
+        bins=two_histograms(probe.scores[: len(left)], probe.scores[len(left) :]),
         most_telling=(
             _telling(left, -probe.scores[: len(left)], config.shown),
             _telling(right, probe.scores[len(left) :], config.shown),
@@ -158,10 +162,12 @@ def _findings(result: TwoSampleResult) -> tuple[Finding, ...]:
 def _blocks(result: TwoSampleResult) -> tuple[Block, ...]:
     if result.auc is None:
         return ()
-    chart = histogram_chart(
+    chart = two_histograms_chart(
         "What the probe says of every image",
-        f"Histogram of the probe's held-out score; images of the reference lie left, AUC {auc_words(result.auc)}.",
+        f"Histograms of the probe's held-out score of both datasets, images of the reference to the left; the less "
+        f"they overlap, the easier the two are told apart (AUC {auc_words(result.auc)}).",
         result.bins,
+        result.names,
         axis="probe score (0 = reference, 1 = candidate)",
         rule=0.5,
     )

@@ -19,7 +19,7 @@ from audit.dna.blocks import SHOWN_BINS
 from audit.dna.bursts import by_image
 from audit.dna.classes import within_classes
 from audit.dna.comparing import PEER_BINS, RATIO, Asked, Comparison, compare, even_weights
-from audit.dna.pictures import least_alike, seen_most
+from audit.dna.pictures import has_places, least_alike, seen_most
 from audit.dna.results import DnaResult, LayerDistance, ShownNeuron
 from audit.dna.sections import ALPHA
 from audit.dna.weights import NeuronWeights, given
@@ -182,7 +182,8 @@ def _shown(views: Sequence[DatasetView], each: Comparison, n: int) -> tuple[Show
 
 
 def _seen(views: Sequence[DatasetView], row: int) -> tuple[tuple[Picture, ...], tuple[Picture, ...]]:
-    reference, candidate = (seen_most(view, row, N_SEEN) for view in views)
+    in_places = has_places(views, row)
+    reference, candidate = (seen_most(view, row, N_SEEN, in_places=in_places) for view in views)
     return reference, candidate
 
 

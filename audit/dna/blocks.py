@@ -100,13 +100,16 @@ def seen_block(result: DnaResult) -> ImagesBlock | None:
                 captions.append(f"{neuron.layer}, neuron {neuron.neuron}: strongest in {name}")
     if not groups:
         return None
+    ring = any(one.place is not None for group in groups for one in group)
     return ImagesBlock(
         title="What the most different of these neurons see",
         groups=tuple(groups),
         captions=tuple(captions),
-        note="The pictures that each of the most different neurons answers to most, on the whole picture; below each, "
-        "how strongly, in parts of the neuron's range (1 is its top). Where they are of "
-        "clearly different kinds, each kind is shown.",
+        note="The pictures that each of the most different neurons answers to most; below each, how strongly, in parts "
+        "of the neuron's range (1 is its top). "
+        + ("The ring is where on the picture the neuron answers most. " if ring else "")
+        + "Neurons that answer to a whole picture, or to its border, are shown by their average over it. Where "
+        "pictures are of clearly different kinds, each kind is shown.",
     )
 
 

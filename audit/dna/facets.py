@@ -16,7 +16,7 @@ FEWEST = 3
 """Pictures that a facet has at least."""
 CLEAR = 0.2
 """Mean silhouette from which facets are told apart: halves and thirds of one round cloud of 24 in 64 dimensions or more
-stay below 0.13."""
+stay below 0.13; those of 9 stay below 0.14 in 95 of 100 draws in 64 dimensions, below 0.08 in 256."""
 _ROUNDS = 50
 
 

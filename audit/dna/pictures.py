@@ -9,7 +9,7 @@ neurons are not independent, so it is judged by the surprise of the reference's 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,8 @@ from audit.dna.facets import facets
 from audit.dna.state import Dna
 from audit.maths.histograms import Doubles
 from audit.model import DatasetView, Neurons
-from audit.report import Picture
+from audit.pictures.process import box_in_picture
+from audit.report import Picture, Place
 from audit.shown import picture
 
 UNUSUAL = 0.99
@@ -32,7 +33,9 @@ _BLOCK = 4096
 """Images that are judged at a time: their neurons lie row by row in a file, so each page of it is read once."""
 
 N_ANSWERING = 24
-"""Pictures that a neuron answers to most, among which kinds are looked for."""
+"""Pictures that a neuron answers to most on average, among which kinds are looked for; by place nine are kept."""
+MOST_AT_BORDER = 0.75
+"""Share of a neuron's strongest places that may lie at the border of their pictures."""
 
 UNLIKE_SCHEMA = pa.schema(
     [
@@ -220,36 +223,107 @@ def _first_of_each(view: DatasetView, score: Doubles, k: int) -> list[int]:
     return list(kept.values())[:k]
 
 
-def seen_most(view: DatasetView, neuron: int, k: int) -> tuple[Picture, ...]:
+def has_places(views: Sequence[DatasetView], neuron: int) -> bool:
+    """Whether what a neuron answers to lies in places of pictures: its layer has them, and it is no neuron of borders.
+
+    A neuron whose strongest places lie at the border of nearly every picture answers to the padding around it, or to
+    the picture as a whole: more than three quarters of those of all datasets do.
+
+    Source: Islam, Jia, Bruce, "How much position information do convolutional neural networks encode?", ICLR 2020
+    (zero padding tells a network where the border is).
+    """
+    sides = {0 if view.dna is None or view.tops is None else grid_side(view.dna, neuron) for view in views}
+    side = max(sides, default=0)
+    if len(sides) != 1 or side < 2:
+        return False
+    places = np.concatenate([view.tops.places[neuron] for view in views if view.tops is not None])
+    down, right = np.divmod(places[places >= 0], side)
+    outer = (np.minimum(down, right) == 0) | (np.maximum(down, right) == side - 1)
+    return bool(len(outer)) and float(outer.mean()) <= MOST_AT_BORDER
+
+
+def seen_most(view: DatasetView, neuron: int, k: int, *, in_places: bool = False) -> tuple[Picture, ...]:
     """The pictures that a neuron answers to most, the strongest first; none without neurons by image.
 
     Where they are of clearly different kinds (:func:`audit.dna.facets.facets`), each kind is shown in turn.
+
+    Parameters
+    ----------
+    in_places : bool
+        By its strongest place (:func:`has_places`), which a ring is drawn around; else by its mean over the picture.
     """
-    if view.tops is None and view.neurons is None:
-        return ()
-    rows, answers = _answering(view, neuron)
-    groups = [list(range(len(rows)))]
-    if view.embeddings is not None and rows:
-        groups = facets(np.asarray(view.vectors[rows], np.float64))
+    found = _in_places(view, neuron) if in_places or view.neurons is None else _on_average(view, neuron)
+    groups = [list(range(len(found)))]
+    if view.embeddings is not None and found:
+        groups = facets(np.asarray(view.vectors[[one.row for one in found]], np.float64))
     each = max(1, k // len(groups))
     many = len(groups) > 1
     return tuple(
-        picture(view, rows[i], f"{answers[i]:.2f}" + (f", kind {number}" if many else ""))
+        _shown(view, found[i], f", kind {number}" if many else "")
         for number, group in enumerate(groups, start=1)
         for i in group[:each]
     )[:k]
 
 
-def _answering(view: DatasetView, neuron: int) -> tuple[list[int], list[float]]:
-    """Rows of the pictures that a neuron answers to most, and how strongly, in parts of its range."""
-    if view.neurons is not None:
-        values = np.nan_to_num(np.asarray(view.neurons.values[:, neuron], np.float64), nan=-np.inf)
-        rows = [row for row in _first_of_each(view, values, N_ANSWERING) if np.isfinite(values[row])]
-        return rows, values[rows].tolist()
+@dataclass(frozen=True)
+class _Answer:
+    """A picture that a neuron answers to, how strongly in parts of its range, and where on the picture."""
+
+    row: int
+    value: float
+    place: Place | None = None
+
+
+def _shown(view: DatasetView, answer: _Answer, kind: str) -> Picture:
+    caption = f"{answer.value:.2f}{'' if answer.place else ' on average'}{kind}"
+    return picture(view, answer.row, caption).model_copy(update={"place": answer.place})
+
+
+def _in_places(view: DatasetView, neuron: int) -> list[_Answer]:
+    """The pictures with the strongest places of a neuron, and where those are."""
     if view.tops is None:
-        return [], []
-    kept = view.tops.rows[neuron] >= 0
-    return view.tops.rows[neuron][kept].tolist(), view.tops.values[neuron][kept].tolist()
+        return []
+    side = 0 if view.dna is None else grid_side(view.dna, neuron)
+    kept = zip(
+        view.tops.rows[neuron].tolist(),
+        view.tops.values[neuron].tolist(),
+        view.tops.places[neuron].tolist(),
+        strict=True,
+    )
+    return [_Answer(row, value, _place(view, row, place, side)) for row, value, place in kept if row >= 0]
+
+
+def _on_average(view: DatasetView, neuron: int) -> list[_Answer]:
+    """The pictures with the highest means of a neuron."""
+    if view.neurons is None:
+        return []
+    values = np.nan_to_num(np.asarray(view.neurons.values[:, neuron], np.float64), nan=-np.inf)
+    rows = [row for row in _first_of_each(view, values, N_ANSWERING) if np.isfinite(values[row])]
+    return [_Answer(row, float(values[row])) for row in rows]
+
+
+def grid_side(dna: Dna, neuron: int) -> int:
+    """Places on a side of the square grid of a neuron's layer; 1 of a layer without places, 0 where they are no square.
+
+    Every image gives its layer's places to each neuron, as numbers or not.
+    """
+    rows = next(rows for rows in dna.ranges.slices.values() if rows.start <= neuron < rows.stop)
+    images = int(dna.n_images[rows].max())
+    n_places, left = divmod(int((dna.n_positions[rows] + dna.n_nan[rows]).max()), max(images, 1))
+    side = math.isqrt(n_places)
+    return side if side * side == n_places and not left else 0
+
+
+def _place(view: DatasetView, row: int, place: int, side: int) -> Place | None:
+    """Where on its picture a place of a grid lies; None where there is one place only."""
+    if side < 2 or place < 0 or view.tops is None:
+        return None
+    down, right = divmod(place, side)
+    box = (right / side, down / side, (right + 1) / side, (down + 1) / side)
+    width, height = (view.images.column(name)[row].as_py() for name in ("width", "height"))
+    spec = view.tops.input
+    found = box if spec is None or not width or not height else box_in_picture(box, width, height, spec)
+    return None if found is None else (round(found[0], 4), round(found[1], 4), round(found[2], 4), round(found[3], 4))
 
 
 def neuron_names(dna: Dna) -> list[str]:

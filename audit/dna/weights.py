@@ -87,7 +87,7 @@ class NeuronWeights(BaseModel):
         return np.concatenate([np.zeros(0), *(np.array(self.layers[name], np.float64) for name in ranges.layers)])
 
     def plain(self) -> dict[str, Any]:
-        """Plain values with the fingerprint; :func:`given` reads them."""
+        """Plain values with the fingerprint; :meth:`from_object` reads them."""
         value: dict[str, Any] = json.loads(canonical_json(self))
         return value | {"fingerprint": self.fingerprint}
 
@@ -106,9 +106,17 @@ class NeuronWeights(BaseModel):
         """
         try:
             value = json.loads(data)
-            said = value.pop("fingerprint", "")
-            found = cls.model_validate(value)
-        except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"not saved neuron weights: {str(error).splitlines()[0]}") from None
+        return cls.from_object(value)
+
+    @classmethod
+    def from_object(cls, value: Mapping[str, Any]) -> Self:
+        """As :meth:`from_json`, of an object that was read from JSON already."""
+        try:
+            said = value.get("fingerprint", "")
+            found = cls.model_validate({key: part for key, part in value.items() if key != "fingerprint"})
+        except (ValueError, AttributeError, TypeError) as error:
             raise ConfigError(f"not saved neuron weights: {str(error).splitlines()[0]}") from None
         if any(not (0 <= w < np.inf) for layer in found.layers.values() for w in layer):
             raise ConfigError(f"the weights {found.name!r} hold one that is negative or no number")
@@ -132,7 +140,7 @@ def given(value: Any) -> NeuronWeights | None:
             f"neuron weights are the object that assay dna select saved, not {type(value).__name__}; only in a "
             "configuration file of the command line can they be the name of its file"
         )
-    return NeuronWeights.from_json(json.dumps(value).encode())
+    return NeuronWeights.from_object(value)
 
 
 def of_layers(ranges: NeuronRanges, extractor: str, layers: Sequence[str]) -> NeuronWeights:

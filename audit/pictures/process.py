@@ -88,12 +88,10 @@ def extractor_input(image: Image.Image, spec: InputSpec) -> npt.NDArray[np.uint8
     -------
     uint8 (size, size, 3), RGB
     """
-    width, height = image.size
     if spec.fit == "pad":
         return np.asarray(_padded(image, spec))
-    across, down = (min(width, height),) * 2 if spec.fit == "crop" else (width, height)
-    left, top = (width - across * spec.crop) / 2, (height - down * spec.crop) / 2
-    box = (left, top, left + across * spec.crop, top + down * spec.crop)
+    left, top, across, down = _frame(*image.size, spec)
+    box = (left, top, left + across, top + down)
     size = (spec.size, spec.size)
     return np.asarray(image.resize(size, _RESAMPLE[spec.resample], box=box, reducing_gap=_REDUCING_GAP))
 
@@ -113,16 +111,42 @@ def box_in_input(
     x0, y0, x1, y1 in shares of the input's side, in [0, 1]
         What is cut off by the input is cut off the box.
     """
+    left, top, across, down = _frame(width, height, spec)
+    places = ((box[0] - left) / across, (box[1] - top) / down, (box[2] - left) / across, (box[3] - top) / down)
+    x0, y0, x1, y1 = (min(1.0, max(0.0, place)) for place in places)
+    return x0, y0, x1, y1
+
+
+def box_in_picture(
+    box: tuple[float, float, float, float], width: int, height: int, spec: InputSpec
+) -> tuple[float, float, float, float] | None:
+    """Where a box of the extractor's input lies in the picture: what :func:`box_in_input` undoes.
+
+    Parameters
+    ----------
+    box : x0, y0, x1, y1 in shares of the input's side
+    width, height : of the picture, in pixels
+
+    Returns
+    -------
+    x0, y0, x1, y1 in shares of the picture's sides, in [0, 1]
+        What lies beyond the picture is cut off; None where all of it does, on the grey around a padded picture.
+    """
+    left, top, across, down = _frame(width, height, spec)
+    x0, x1 = (min(1.0, max(0.0, (left + share * across) / width)) for share in (box[0], box[2]))
+    y0, y1 = (min(1.0, max(0.0, (top + share * down) / height)) for share in (box[1], box[3]))
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
+def _frame(width: int, height: int, spec: InputSpec) -> tuple[float, float, float, float]:
+    """What of a picture the input shows, in its pixels: left, top, width and height; more than all of it if padded."""
     if spec.fit == "pad":
         across = down = float(max(width, height))
     elif spec.fit == "crop":
         across = down = min(width, height) * spec.crop
     else:
         across, down = width * spec.crop, height * spec.crop
-    left, top = (width - across) / 2, (height - down) / 2
-    places = ((box[0] - left) / across, (box[1] - top) / down, (box[2] - left) / across, (box[3] - top) / down)
-    x0, y0, x1, y1 = (min(1.0, max(0.0, place)) for place in places)
-    return x0, y0, x1, y1
+    return (width - across) / 2, (height - down) / 2, across, down
 
 
 def _padded(image: Image.Image, spec: InputSpec) -> Image.Image:

@@ -31,6 +31,10 @@ DIVERGING = ("#b24c12", "#f0cdb8", "#f1f2f4", "#b9cfee", "#2a62b8")
 
 _OWN_SIZE = ("hconcat", "vconcat", "concat", "facet", "repeat")
 _COLOUR_CHANNELS = ("color", "fill", "stroke")
+_BESIDE_COLOUR = {"line": "strokeDash", "point": "shape", "bar": "opacity"}
+_LINE_IN_LEGEND = {"symbolType": "stroke", "symbolSize": 500, "symbolStrokeWidth": 2}
+_FAINT = 0.5
+"""Opacity of the candidate's bars beside the reference's."""
 
 CONFIG: dict[str, Any] = {
     "background": None,
@@ -127,6 +131,7 @@ def chart_svg(spec: Mapping[str, Any], *, prefix: str, width: int, series: Seque
         raise ConfigError(f"a chart asks for {address!r}: put its data inside, as data.values")
     drawn = _sized(spec, width)
     _colour_series(drawn, (tuple(series), ("reference", "candidate")))
+    _tell_without_colour(drawn)
     _register_font()
     try:
         text = vl_convert.vegalite_to_svg(drawn, config=_config(drawn, width), allowed_base_urls=[])
@@ -142,7 +147,10 @@ def has_own_size(spec: Mapping[str, Any]) -> bool:
 
 
 def is_grid(spec: Mapping[str, Any]) -> bool:
-    """Whether a specification repeats one plot in rows of ``columns``: its plots share the width there is."""
+    """Whether a specification repeats one plot in rows of ``columns``: its plots share the width there is.
+
+    Where there is little, they stand in one row, each as wide as there is room, to be scrolled through.
+    """
     return "facet" in spec and "columns" in spec and "width" in spec.get("spec", {})
 
 
@@ -166,8 +174,9 @@ def _has_title_above(view: Mapping[str, Any]) -> bool:
 def _sized(spec: Mapping[str, Any], width: int) -> dict[str, Any]:
     drawn = copy.deepcopy({key: value for key, value in spec.items() if key not in ("config", "background")})
     if is_grid(drawn):
-        drawn["columns"] = drawn["columns"] if width >= WIDE else 1
-        drawn["spec"]["width"] = width // drawn["columns"] - _AXIS_ROOM
+        if width < WIDE:
+            del drawn["columns"]
+        drawn["spec"]["width"] = width // drawn.get("columns", 1) - _AXIS_ROOM
     elif not has_own_size(drawn):
         drawn["width"] = width
         drawn["autosize"] = {"type": "fit-x", "contains": "padding"}
@@ -215,6 +224,36 @@ def _colour_series(spec: dict[str, Any], pairs: Sequence[tuple[str, ...]]) -> No
             pair = next((pair for pair in pairs if len(pair) == 2 and seen and seen <= set(pair)), None)
             if pair is not None:
                 encoding["scale"] = {"domain": list(pair), "range": list(SERIES[:2])}
+
+
+def _tell_without_colour(spec: dict[str, Any]) -> None:
+    """Tell series apart by more than their colours, which are alike in grey: lines by dashes, points by shape.
+
+    Bars of reference and candidate are told apart by their strength.
+    """
+    for view in _views(spec):
+        mark, encoding = view.get("mark"), _encoding(view)
+        kind = str(mark.get("type") if isinstance(mark, dict) else mark)
+        colour = encoding.get("color")
+        if kind not in _BESIDE_COLOUR or not isinstance(colour, dict) or colour.get("type") != "nominal":
+            continue
+        beside = encoding.get(_BESIDE_COLOUR[kind]) or _beside(kind, colour)
+        if beside is not None:
+            encoding[_BESIDE_COLOUR[kind]] = beside
+        for one in (colour, beside or {}) if kind == "line" else ():
+            if one.get("legend", {}) is not None:
+                one["legend"] = {**one.get("legend", {}), **_LINE_IN_LEGEND}
+
+
+def _beside(kind: str, colour: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The channel that says again what the colour says; None for bars that are not of reference and candidate."""
+    scale = colour.get("scale")
+    domain = scale.get("domain") if isinstance(scale, dict) else None
+    if "field" not in colour or (kind == "bar" and (domain is None or len(domain) != 2)):
+        return None
+    same = {key: copy.deepcopy(value) for key, value in colour.items() if key != "scale"}
+    strength = {"range": [1, _FAINT]} if kind == "bar" else {}
+    return {**same, "scale": {"domain": domain, **strength}} if domain else same
 
 
 def _views(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -25,6 +25,7 @@ from audit.render import charts, folder, names, numbers
 from audit.render.heat import heat_svg, where
 from audit.render.intervals import interval_bar
 from audit.render.pictures import Album, Thumbnail
+from audit.render.ring import ring_svg, ring_words
 from audit.render.telling import in_turns, telling
 from audit.render.treemap import treemap_svg
 from audit.report import ChartBlock, Column, DatasetSummary, Report, Section, Severity
@@ -32,6 +33,10 @@ from audit.report import ChartBlock, Column, DatasetSummary, Report, Section, Se
 MAX_ROWS = 50
 MAX_PICTURES = 12
 MAX_GROUPS = 24
+FIRST_PICTURES = 24
+"""Pictures of a block that are shown at first, in whole groups; the others open below them."""
+MOST_FIRST = 6
+"""Groups of a block that are shown at first, at most."""
 MAX_LEADING = 3
 
 SEVERITY_NAMES = {
@@ -69,6 +74,8 @@ class Drawn:
 
     wide: Markup | None = None
     narrow: Markup | None = None
+    is_row: bool = False
+    """Whether the narrow one is a row of plots, wider than a phone, that scrolls within itself."""
     problem: str = ""
 
 
@@ -130,6 +137,8 @@ def _environment() -> Environment:
         "number": numbers.number,
         "percent": numbers.percent,
         "quantity": numbers.quantity,
+        "ring_svg": ring_svg,
+        "ring_words": ring_words,
         "unit_name": numbers.unit_name,
         "treemap": treemap_svg,
         "where": where,
@@ -137,23 +146,56 @@ def _environment() -> Environment:
     return environment
 
 
-def _context(report: Report, album: Album) -> dict[str, Any]:
-    entries = _entries(report.sections)
-    series = tuple(dataset.name for dataset in report.datasets)
+def render_section(section: Section, datasets: Sequence[str], thumbnail: Thumbnail) -> tuple[Markup, str]:
+    """One answer as a piece of a page of the service.
+
+    Parameters
+    ----------
+    section : Section
+    datasets : names of the datasets that it is about; of two, reference and candidate
+    thumbnail : as for :func:`render_html`
+
+    Returns
+    -------
+    body : Markup
+    style : str
+        CSS of this piece besides :func:`stylesheet`, with its pictures; what of it acts is in :func:`script`.
+    """
+    album = Album(thumbnail)
+    context = _shared(tuple(datasets), frozenset(datasets), album) | {"entry": _entries((section,))[0]}
+    body = _environment().get_template("section.html.jinja").render(context)
+    return Markup(body), f"{_asset('report.css')}\n{album.stylesheet()}"  # noqa: S704 (rendered above with autoescape)
+
+
+def script() -> str:
+    """The script of reports: pictures that can be enlarged, and the choice of theme where there is one."""
+    return _asset("report.js")
+
+
+def _shared(series: tuple[str, ...], kept: frozenset[str], album: Album) -> dict[str, Any]:
+    """What the macros read, of a report as of one answer."""
     return {
-        "report": report,
         "album": album,
-        "entries": entries,
-        "leading": _leading(report, entries),
-        "telling": telling(report) if report.kind == "comparison" else {},
-        "anchors": {entry.section.id: entry.anchor for entry in entries},
         "roles": dict(zip(series, _ROLES, strict=True)) if len(set(series)) == 2 else {},
         "draw_chart": _chart_drawer(series),
-        "heading": functools.partial(names.heading, kept=_names(report)),
+        "heading": functools.partial(names.heading, kept=kept),
         "severity_names": SEVERITY_NAMES,
         "max_rows": MAX_ROWS,
         "max_pictures": MAX_PICTURES,
         "max_groups": MAX_GROUPS,
+        "n_first": n_first,
+    }
+
+
+def _context(report: Report, album: Album) -> dict[str, Any]:
+    entries = _entries(report.sections)
+    series = tuple(dataset.name for dataset in report.datasets)
+    return _shared(series, _names(report), album) | {
+        "report": report,
+        "entries": entries,
+        "leading": _leading(report, entries),
+        "telling": telling(report) if report.kind == "comparison" else {},
+        "anchors": {entry.section.id: entry.anchor for entry in entries},
         "reason_columns": _REASON_COLUMNS,
         "reason_rows": _reason_rows,
         "balance_bar": _balance_bar,
@@ -232,11 +274,24 @@ def _chart_drawer(series: Sequence[str]) -> Callable[[ChartBlock], Drawn]:
             wide = charts.chart_svg(spec, prefix=f"c{drawn}w", width=charts.WIDE, series=series)
             if charts.has_own_size(spec) and not charts.is_grid(spec):
                 return Drawn(wide)
-            return Drawn(wide, charts.chart_svg(spec, prefix=f"c{drawn}n", width=charts.NARROW, series=series))
+            narrow = charts.chart_svg(spec, prefix=f"c{drawn}n", width=charts.NARROW, series=series)
+            return Drawn(wide, narrow, is_row=charts.is_grid(spec))
         except ConfigError as error:
             return Drawn(problem=str(error))
 
     return draw
+
+
+def n_first(groups: Sequence[Sequence[Any]]) -> int:
+    """How many groups of a block are shown at first: all, if but one would be left over.
+
+    >>> n_first([[0] * 6] * 8), n_first([[0] * 2] * 24), n_first([[0] * 6] * 5), n_first([[0] * 12] * 3)
+    (4, 6, 5, 2)
+    """
+    shown = groups[:MAX_GROUPS]
+    largest = max((min(len(group), MAX_PICTURES) for group in shown), default=1)
+    first = min(max(FIRST_PICTURES // largest, 1), MOST_FIRST)
+    return len(shown) if len(shown) <= first + 1 else first
 
 
 def _reason_rows(dataset: DatasetSummary) -> list[tuple[str | None, str | None, str, int, float]]:

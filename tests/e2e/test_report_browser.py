@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from audit.render import render_html
+from audit.report import ImagesBlock, Report
 from tests.sample_report import audit_report, clean_report, comparison_report, thumbnail
 
 pytestmark = pytest.mark.e2e
@@ -150,6 +151,55 @@ def test_a_table_that_is_wider_than_a_phone_shows_that_there_is_more(page: Page,
         "cells => cells.map((c) => getComputedStyle(c).position)"
     )
     assert set(cells) == {"sticky"}
+
+
+def test_on_a_phone_a_row_of_pictures_is_swiped_and_the_next_one_looks_in(page: Page, folder: Path) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    opened(page, folder)
+    rows = page.locator("#q-labels-wrong .strip").evaluate_all(
+        """strips => strips.map((strip) => {
+            const boxes = [...strip.querySelectorAll('.picture')].map((picture) => picture.getBoundingClientRect());
+            const edge = strip.getBoundingClientRect().right;
+            const isCut = boxes.some((box) => box.left < edge && box.right > edge);
+            return [new Set(boxes.map((box) => box.top)).size, isCut];
+        })"""
+    )
+    assert rows == [[1, True]]
+
+
+def many_groups(n: int, each: int) -> Report:
+    """An audit whose first section shows pictures in groups."""
+    report = audit_report()
+    one = report.sections[0].findings[0].pictures[0]
+    groups = tuple((one,) * each for _ in range(n))
+    block = ImagesBlock(title="Many", groups=groups, captions=tuple(f"group {i}" for i in range(n)))
+    section = report.sections[0].model_copy(update={"blocks": (block,)})
+    return report.model_copy(update={"sections": (section,)})
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_groups_beyond_the_first_open_by_key_and_without_a_script(browser: Browser, folder: Path, width: int) -> None:
+    (folder / "many.html").write_text(render_html(many_groups(12, 5), thumbnail), encoding="utf-8")
+    context = browser.new_context(java_script_enabled=False, viewport={"width": width, "height": 844})
+    page = opened(context.new_page(), folder, "many")
+    assert page.locator(".group:visible").count() == 4
+    page.locator(".rest summary").focus()
+    page.keyboard.press("Enter")
+    assert page.locator(".group:visible").count() == 12
+    assert page.locator(".rest summary").inner_text() == "Show fewer"
+    context.close()
+
+
+def test_on_a_phone_the_first_two_of_a_few_rows_are_shown_until_all_are_asked_for(page: Page, folder: Path) -> None:
+    (folder / "few.html").write_text(render_html(many_groups(4, 6), thumbnail), encoding="utf-8")
+    assert opened(page, folder, "few").locator(".group:visible").count() == 4
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.locator(".group:visible").count() == 2
+    page.get_by_label("Show all 4 rows").focus()
+    page.keyboard.press("Space")
+    assert page.locator(".group:visible").count() == 4
+    page.emulate_media(media="print")
+    assert page.locator(".group:visible").count() == 4
 
 
 def test_pictures_of_a_row_stand_on_one_line(page: Page, folder: Path) -> None:

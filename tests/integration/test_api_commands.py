@@ -208,6 +208,35 @@ def test_the_page_starts_an_audit_in_a_browser_and_shows_its_report(
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_was_audited_is_compared_by_keys_in_a_browser(
+    audited: subprocess.CompletedProcess[str], place: Path, environment: dict[str, str], chromium: str, width: int
+) -> None:
+    assert audited.returncode == 0, audited.stderr
+    assert run(place, environment, "audit", "candidate", "-q", "--json").returncode == 0
+    with served(place, environment) as (address, _), sync_playwright() as tools:
+        browser = tools.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": width, "height": 844})
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(address)
+        page.get_by_role("link", name="Compare what was audited").press("Enter")
+        page.get_by_role("button", name="Draw the matrix").first.press("Enter")
+        cell = page.get_by_role("link", name=re.compile("^reference against candidate: [0-9.]+$"))
+        assert float(cell.inner_text()) > 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        cell.press("Enter")
+        page.wait_for_selector("#q-visual-dna .quantity")
+        assert page.locator("select[name=reference] option:checked").inner_text().startswith("reference ·")
+        assert page.locator("#q-visual-dna .canvas svg:visible").count() >= 2
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.locator("#q-visual-dna button.open").first.press("Enter")
+        page.wait_for_selector("dialog[open]")
+        browser.close()
+    assert complaints == []
+
+
 def test_the_server_reads_only_below_its_roots(place: Path, environment: dict[str, str]) -> None:
     with served(place, environment, "--root", str(place / "candidate")) as (address, _):
         body = {"source": {"uri": str(place / "reference")}}

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from audit.dna import DnaCounter, compact, files
+from api.cli import dna_sources, main
+from audit.dna import compact, files
+from audit.dna.weights import NeuronWeights
 from audit.model import DatasetView
 from tests.api_fake import AUDIT_ID, OTHER_AUDIT_ID, FakeService, audit_record
-from tests.views import RANGES, make_view
+from tests.dna_stored import stored
 
 FOREIGN = "f" * 32
-
-
-def stored(name: str, shift: float, extractor: str = "e") -> DatasetView:
-    rng = np.random.default_rng(len(name))
-    counter = DnaCounter(RANGES, extractor)
-    layers = {"early": (90, 3, 4), "late": (90, 1, 6)}
-    counter.add({key: (0.2 * rng.normal(size=size) + shift).astype(np.float32) for key, size in layers.items()})
-    return dataclasses.replace(make_view(1, name=name), dna=counter.dna())
 
 
 class Stored(FakeService):
@@ -40,8 +33,12 @@ class Stored(FakeService):
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[TestClient]:
-    service = Stored(tmp_path, [audit_record(), audit_record(id=OTHER_AUDIT_ID), audit_record(id=FOREIGN)])
+def service(tmp_path: Path) -> Stored:
+    return Stored(tmp_path, [audit_record(), audit_record(id=OTHER_AUDIT_ID), audit_record(id=FOREIGN)])
+
+
+@pytest.fixture
+def client(service: Stored, tmp_path: Path) -> Iterator[TestClient]:
     with TestClient(create_app(service, tmp_path)) as found:  # type: ignore[arg-type]
         yield found
 
@@ -92,6 +89,98 @@ def test_a_matrix_of_audits_has_a_row_for_each(client: TestClient) -> None:
     assert answer["corrected"][0][1] > 1
 
 
+def test_an_entry_of_a_matrix_names_a_dataset_of_a_comparison(client: TestClient) -> None:
+    asked = [AUDIT_ID, f"{AUDIT_ID}:second"]
+    answer = client.get("/v1/dna/matrix", params={"audit": asked}).json()
+    assert answer["audits"] == asked
+    assert answer["names"] == ["flowers", "second"]
+    assert answer["corrected"][0][1] > 1
+
+
+def of_command(
+    service: Stored, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+) -> dict[str, object]:
+    """What a command prints for machines."""
+    monkeypatch.setattr(dna_sources, "opened", service.open)
+    assert main(["dna", *words, "--json"]) == 0
+    value: dict[str, object] = json.loads(capsys.readouterr().out)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({}, []),
+        ({"by": "label", "seed": 3}, ["--by", "label", "--seed", "3"]),
+        ({"layer": ["late"]}, ["--layer", "late"]),
+    ],
+)
+def test_comparing_gives_what_the_command_gives(
+    client: TestClient,
+    service: Stored,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    params: dict[str, object],
+    words: list[str],
+) -> None:
+    asked = {"reference": AUDIT_ID, "candidate": OTHER_AUDIT_ID, **params}
+    found = client.get("/v1/dna/compare", params=asked).json()
+    assert found == of_command(service, monkeypatch, capsys, "compare", AUDIT_ID, OTHER_AUDIT_ID, *words)
+    body = {"reference": {"audit": AUDIT_ID}, "candidate": {"audit": OTHER_AUDIT_ID}, **params}
+    body["layers"] = body.pop("layer", [])
+    assert client.post("/v1/dna/compare", json=body).json() == found
+
+
+def test_weights_are_those_that_the_command_saves_and_comparing_listens_to_them(
+    client: TestClient,
+    service: Stored,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    made = client.post(f"/v1/audits/{AUDIT_ID}/dna/weights", json={"having": "label=dog"}).json()
+    out = tmp_path / "dog.json"
+    of_command(service, monkeypatch, capsys, "select", AUDIT_ID, "--having", "label=dog", "--out", str(out))
+    assert made == json.loads(out.read_text())
+    assert made["fingerprint"] == NeuronWeights.from_object(made).fingerprint
+    body = {"reference": {"audit": AUDIT_ID}, "candidate": {"audit": OTHER_AUDIT_ID}, "weights": made}
+    found = client.post("/v1/dna/compare", json=body).json()
+    words = ["compare", AUDIT_ID, OTHER_AUDIT_ID, "--weights", str(out)]
+    assert found == of_command(service, monkeypatch, capsys, *words)
+    assert found["weights"] == made["fingerprint"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("weights", {}, "one of neurons, having and without"),
+        ("weights", {"neurons": ["late"], "having": "label=dog"}, "one of neurons, having and without"),
+        ("weights", {"having": "label=cow"}, "pictures with label=cow"),
+        ("weights", {"neurons": ["middle"]}, "no neuron or layer 'middle'"),
+        ("compare", {"by": "meta.nothing"}, "no value of 'meta.nothing' has 20 pictures in both"),
+        ("compare", {"layers": ["middle"]}, "no neuron or layer 'middle'"),
+        ("compare", {"weights": {"name": "x"}}, "not saved neuron weights"),
+    ],
+)
+def test_what_cannot_be_asked_is_a_problem_that_says_why(
+    client: TestClient, path: str, body: dict[str, object], said: str
+) -> None:
+    sides = {"reference": {"audit": AUDIT_ID}, "candidate": {"audit": OTHER_AUDIT_ID}}
+    paths = {"weights": (f"/v1/audits/{AUDIT_ID}/dna/weights", {}), "compare": ("/v1/dna/compare", sides)}
+    address, given = paths[path]
+    answer = client.post(address, json={**given, **body})
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "urn:assay:problem:invalid-configuration"
+    assert said in answer.json()["detail"]
+
+
+def test_weights_that_were_changed_are_refused(client: TestClient) -> None:
+    made = client.post(f"/v1/audits/{AUDIT_ID}/dna/weights", json={"neurons": ["late"]}).json()
+    made["layers"]["late"][0] = 9.0
+    body = {"reference": {"audit": AUDIT_ID}, "candidate": {"audit": OTHER_AUDIT_ID}, "weights": made}
+    assert "fingerprint differs" in client.post("/v1/dna/compare", json=body).json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("path", "params", "status"),
     [
@@ -99,6 +188,7 @@ def test_a_matrix_of_audits_has_a_row_for_each(client: TestClient) -> None:
         ("/v1/dna/matrix", {"audit": [AUDIT_ID, FOREIGN]}, 422),
         ("/v1/dna/matrix", {"audit": [AUDIT_ID] * 21}, 422),
         ("/v1/dna/matrix", {}, 422),
+        ("/v1/dna/matrix", {"audit": [f"{AUDIT_ID}:"]}, 422),
         ("/v1/dna/compare", {"reference": AUDIT_ID, "candidate": "e" * 32}, 404),
         (f"/v1/audits/{AUDIT_ID}/dna", {"more": "x"}, 422),
     ],

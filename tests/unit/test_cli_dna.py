@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 from pathlib import Path
@@ -15,23 +14,10 @@ import pytest
 from api.cli import dna_sources, main
 from audit.dna import DnaCounter, files
 from audit.dna.weights import NeuronWeights
-from audit.model import DatasetView, Neurons
+from audit.model import DatasetView
 from tests.api_fake import AUDIT_ID, FakeService, audit_record
-from tests.views import RANGES, make_view
-
-
-def stored(name: str, shift: float = 0.0) -> DatasetView:
-    """Ninety pictures of three classes; those of class dog move neuron 3 of the layer late."""
-    rng = np.random.default_rng(len(name))
-    late = (0.2 * rng.normal(size=(90, 1, 6)) + shift).astype(np.float32)
-    late[60:, 0, 3] += 0.8
-    counter = DnaCounter(RANGES, "e")
-    early = (0.2 * rng.normal(size=(90, 3, 4)) + shift).astype(np.float32)
-    counter.add({"early": early, "late": late})
-    means = np.concatenate([early.mean(axis=1), late[:, 0]], axis=1).astype(np.float16)
-    layers = {"early": slice(0, 4), "late": slice(4, 10)}
-    neurons = Neurons(values=means, layers=layers, border=np.zeros((90, 0), np.float16), border_layer="")
-    return dataclasses.replace(make_view(1, name=name), dna=counter.dna(), neurons=neurons)
+from tests.dna_stored import stored
+from tests.views import RANGES
 
 
 class Stored(FakeService):
@@ -130,6 +116,13 @@ def test_weights_without_a_label_do_not_listen_to_its_neuron(
     assert late[3] < 0.1 * np.mean([weight for i, weight in enumerate(late) if i != 3])
 
 
+def test_a_comparison_listens_to_the_layers_that_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = run(capsys, "compare", "last", "last:candidate")
+    found = run(capsys, "compare", "last", "last:candidate", "--layer", "late")
+    assert found["distance"] == pytest.approx(whole["layers"]["late"])
+    assert found["weights"] is not None
+
+
 def test_neurons_chosen_by_name_are_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "late.json"
     found = run(capsys, "select", "last", "--neurons", "late:1", "--neurons", "early", "--out", str(out))
@@ -142,7 +135,9 @@ def test_neurons_chosen_by_name_are_saved(tmp_path: Path, capsys: pytest.Capture
         (["select", "last", "--out", "x.json"], "one of --neurons, --having and --without"),
         (["select", "last", "--having", "label=cow", "--out", "x.json"], "pictures with label=cow"),
         (["select", "last", "--neurons", "middle", "--out", "x.json"], "no neuron or layer"),
+        (["select", "FILE", "--having", "label=dog", "--out", "x.json"], "knows its pictures; dna.parquet is a file"),
         (["compare", "last", "gone.parquet"], "gone.parquet cannot be read"),
+        (["compare", "last", "last", "--layer", "middle"], "no neuron or layer 'middle'"),
         (["compare", "last", "last", "--weights", "gone.json"], "--weights gone.json cannot be read"),
         (["export", "last", "--out", "/nowhere/x"], "--out /nowhere/x cannot be written"),
     ],
@@ -151,7 +146,8 @@ def test_what_cannot_be_done_is_one_sentence(
     words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["dna", *words]) == 2
+    (tmp_path / "dna.parquet").write_bytes(files.to_bytes(stored("candidate").dna))
+    assert main(["dna", *("dna.parquet" if word == "FILE" else word for word in words)]) == 2
     error = capsys.readouterr().err
     assert said in error
     assert len(error.splitlines()) == 1

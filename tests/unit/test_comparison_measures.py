@@ -10,6 +10,7 @@ from audit.maths.discrepancy import extrapolated, mmd_test
 from audit.maths.discrepancy import frechet as frechet_distance
 from audit.maths.rows import arrange, bursts, sample_bursts
 from audit.maths.separability import auc_interval, probe_test
+from audit.shown import two_histograms
 from tests.views import make_view, shuffled, taken, view_of
 
 RNG = np.random.default_rng
@@ -321,3 +322,25 @@ def test_the_discrepancy_that_can_call_a_difference_is_shown_beside_what_chance_
     metric = next(b for b in two_sample.section(result).blocks if b.kind == "metric").metric
     assert metric.value == result.mmd > result.mmd_null_high
     assert f"of the pictures stay below {result.mmd_null_high:.3g}, p = {result.mmd_p_value:.3f}" in metric.note
+
+
+def test_the_scores_of_both_datasets_are_drawn_in_two_colours_and_by_two_kinds_of_line():
+    result = run(two_sample, moved()).result
+    chart = next(b for b in two_sample.section(result).blocks if b.kind == "chart").vega_lite
+    lines = next(layer for layer in chart["layer"] if layer["mark"]["type"] == "line")
+    assert {lines["encoding"][channel]["field"] for channel in ("color", "strokeDash")} == {"dataset"}
+    values = chart["data"]["values"]
+    assert list(dict.fromkeys(v["dataset"] for v in values)) == [
+        f"{result.names[0]} (reference)",
+        f"{result.names[1]} (candidate)",
+    ]
+    for name, n in zip(dict.fromkeys(v["dataset"] for v in values), (2, 3), strict=True):
+        assert sum(v["share"] for v in values if v["dataset"] == name) == pytest.approx(1, abs=1e-4)
+        assert sum(one[n] for one in result.bins) == (result.n_reference, result.n_candidate)[n - 2]
+
+
+def test_two_histograms_by_hand():
+    left, right = np.array([0.0, 1.0, 1.0, np.nan]), np.array([4.0, 3.0])
+    assert two_histograms(left, right, 4) == ((0, 1, 1, 0), (1, 2, 2, 0), (2, 3, 0, 0), (3, 4, 0, 2))
+    assert two_histograms(np.zeros(2), np.zeros(3), 4) == ((0.0, 1e-06, 2, 3),)
+    assert two_histograms(np.zeros(0), np.zeros(0)) == ()

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,8 @@ from audit.analyses.base import analysis
 from audit.dna import DnaCounter
 from audit.dna.classes import within_classes
 from audit.dna.facets import facets, silhouette
-from audit.dna.pictures import least_alike, seen_most, surprise, usual_share
+from audit.dna.pictures import grid_side, has_places, least_alike, seen_most, surprise, usual_share
+from audit.extractors.base import InputSpec
 from audit.maths.image_distances import group_distance, wasserstein_groups
 from audit.model import DatasetView, Neurons, Tops
 from audit.report import ImagesBlock
@@ -259,3 +261,62 @@ def test_kinds_are_shown_in_turn() -> None:
     shown = seen_most(one, 3, 6)
     assert [caption.caption[-6:] for caption in shown] == ["kind 1"] * 3 + ["kind 2"] * 3
     assert [int(p.path[2:7]) % 2 for p in shown] in ([0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0])
+
+
+def with_map(places: list[int], side: int = 4, spec: InputSpec | None = None) -> DatasetView:
+    """Nine pictures; of neuron 3 (of a layer of side x side places) the strongest places are given."""
+    counter = DnaCounter(RANGES, "e")
+    rng = np.random.default_rng(0)
+    early = rng.normal(size=(9, side * side, 4)).astype(np.float32)
+    counter.add({"early": early, "late": rng.normal(size=(9, 1, 6)).astype(np.float32)})
+    rows = np.tile(np.arange(9, dtype=np.int32), (10, 1))
+    values = np.tile(np.linspace(0.9, 0.5, 9, dtype=np.float32), (10, 1))
+    tops = Tops(rows, values, np.tile(np.array(places, np.int32), (10, 1)), spec)
+    one = view("a", 1)
+    sizes = {name: pa.array([size] * len(one), pa.int32()) for name, size in (("width", 200), ("height", 100))}
+    images = one.images
+    for name, column in sizes.items():
+        images = images.set_column(images.schema.get_field_index(name), images.schema.field(name), column)
+    return dataclasses.replace(one, images=images, dna=counter.dna(), tops=tops, embeddings=None)
+
+
+INNER = [5, 6, 9, 10, 5, 6, 9, 10, 5]
+
+
+def test_a_neuron_of_places_sees_the_pictures_with_its_strongest_places_and_where_those_are() -> None:
+    one = with_map(INNER)
+    assert has_places([one, one], 3)
+    shown = seen_most(one, 3, 2, in_places=True)
+    assert [(p.path, p.caption) for p in shown] == [("a/00000.png", "0.90"), ("a/00001.png", "0.85")]
+    assert [p.place for p in shown] == [(0.25, 0.25, 0.5, 0.5), (0.5, 0.25, 0.75, 0.5)]
+
+
+def test_the_place_on_a_picture_follows_how_it_was_cut_for_the_extractor() -> None:
+    one = with_map(INNER, spec=InputSpec(size=32, fit="crop"))
+    assert seen_most(one, 3, 1, in_places=True)[0].place == (0.375, 0.25, 0.5, 0.5)
+
+
+def test_a_neuron_whose_strongest_places_lie_at_the_border_is_shown_by_its_average() -> None:
+    one = with_map([0] * 7 + [5, 6])
+    assert not has_places([one, one], 3)
+    assert has_places([with_map([0] * 6 + [5, 6, 9])], 3)
+    assert all(p.place is None and p.caption.endswith("on average") for p in seen_most(one, 3, 4))
+
+
+def test_a_neuron_of_a_layer_with_one_place_has_no_ring() -> None:
+    assert not has_places([with_map(INNER)], 7)
+    assert [grid_side(with_map(INNER).dna, neuron) for neuron in (0, 7)] == [4, 1]
+
+
+def test_places_that_form_no_square_are_no_grid() -> None:
+    counter = DnaCounter(RANGES, "e")
+    counter.add({"early": np.zeros((2, 3, 4), np.float32), "late": np.zeros((2, 1, 6), np.float32)})
+    assert grid_side(counter.dna(), 0) == 0
+
+
+def test_positions_that_are_no_numbers_count_as_places_of_the_grid() -> None:
+    counter = DnaCounter(RANGES, "e")
+    early = np.ones((2, 16, 4), np.float32)
+    early[:, 3] = np.nan
+    counter.add({"early": early, "late": np.zeros((2, 1, 6), np.float32)})
+    assert grid_side(counter.dna(), 0) == 4

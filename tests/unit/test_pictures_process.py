@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from audit.extractors.base import InputSpec
-from audit.pictures.process import MID_GREY, box_in_input, extractor_input, process
+from audit.pictures.process import MID_GREY, box_in_input, box_in_picture, extractor_input, process
 from audit.pictures.reasons import NOTES, REASONS
 from audit.pictures.statistics import PICTURE_SCHEMA
 from audit.pictures.thumbnail import thumbnail
@@ -185,6 +185,20 @@ def test_a_box_lies_in_the_input_where_its_pixels_do(fit: Any, crop: float) -> N
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     found = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]) / 64
     np.testing.assert_allclose((x0, y0, x1, y1), found, atol=1.01 / 64)
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+@pytest.mark.parametrize("crop", [1.0, 0.875])
+def test_a_box_of_the_input_lies_in_the_picture_where_it_came_from(fit: Any, crop: float) -> None:
+    spec = InputSpec(size=64, fit=fit, crop=1.0 if fit == "pad" else crop)
+    box = box_in_input((60, 40, 150, 90), 200, 120, spec)
+    assert box_in_picture(box, 200, 120, spec) == pytest.approx((60 / 200, 40 / 120, 150 / 200, 90 / 120))
+
+
+def test_a_box_on_the_grey_around_a_padded_picture_lies_nowhere_in_it() -> None:
+    spec = InputSpec(size=64, fit="pad")
+    assert box_in_picture((0.4, 0.0, 0.6, 0.2), 200, 100, spec) is None
+    assert box_in_picture((0.4, 0.2, 0.6, 0.5), 200, 100, spec) == pytest.approx((0.4, 0.0, 0.6, 0.5))
 
 
 def test_a_box_beyond_what_the_extractor_sees_is_cut_off() -> None:

@@ -63,7 +63,7 @@ def coloured(*datasets: str) -> dict[str, Any]:
 
 
 def legend_colours(drawn: str) -> dict[str, str]:
-    found = re.findall(r'fill="(#\w{6})" stroke-width="1.5"/>(?:</?g[^>]*>)*<text[^>]*>([^<]+)', drawn)
+    found = re.findall(r'fill="(#\w{6})" stroke-width="1.5"[^>]*/>(?:</?g[^>]*>)*<text[^>]*>([^<]+)', drawn)
     return {name: colour for colour, name in found}
 
 
@@ -208,12 +208,44 @@ def test_a_label_that_could_be_two_names_tells_neither() -> None:
     assert "<title>gull</title>" in svg.cleaned(cut, prefix="p", names=["gull", "tern"])
 
 
-def test_plots_in_a_grid_share_the_width_and_stand_one_under_another_where_it_is_narrow() -> None:
+def of_three(mark: str) -> dict[str, Any]:
+    """Three series in one chart."""
+    values = [{"dataset": name, "n": i, "at": i + k} for k, name in enumerate("abc") for i in range(3)]
+    place = {name: {"field": name, "type": "quantitative"} for name in ("n", "at")}
+    colour = {"field": "dataset", "type": "nominal", "title": None}
+    return {
+        "data": {"values": values},
+        "mark": mark,
+        "encoding": {"x": place["n"], "y": place["at"], "color": colour},
+    }
+
+
+def test_lines_differ_by_more_than_their_colours() -> None:
+    drawn = charts.chart_svg(of_three("line"), prefix="c", width=400)
+    assert len(set(re.findall(r'stroke-dasharray="([^"]+)"', drawn))) == 3
+    assert [drawn.count(f">{name}<") for name in "abc"] == [1, 1, 1], "one legend"
+
+
+def test_points_differ_by_more_than_their_colours() -> None:
+    drawn = charts.chart_svg(of_three("point"), prefix="c", width=400)
+    shapes = {
+        (re.sub(r"[\d.,-]+", "", path), colour) for path, colour in re.findall(r'd="([^"]+)"[^>]*fill="(#\w+)"', drawn)
+    }
+    assert len({shape for shape, colour in shapes if colour in charts.SERIES[:3]}) > 1
+
+
+def test_bars_of_reference_and_candidate_differ_in_strength() -> None:
+    drawn = charts.chart_svg(coloured("reference", "candidate"), prefix="c", width=400)
+    faint = re.findall(r'fill="(#\w+)"[^>]* opacity="0.5"', drawn)
+    assert set(faint) == {charts.SERIES[1]}
+
+
+def test_plots_in_a_grid_share_the_width_and_stand_in_one_row_where_it_is_narrow() -> None:
     wide = size(charts.chart_svg(GRID, prefix="c", width=charts.WIDE))
     narrow = size(charts.chart_svg(GRID, prefix="c", width=charts.NARROW))
     assert 0.9 * charts.WIDE < wide[0] <= charts.WIDE
-    assert 0.8 * charts.NARROW < narrow[0] <= charts.NARROW
-    assert narrow[1] > 1.8 * wide[1]
+    assert 0.8 * 4 * charts.NARROW < narrow[0] <= 4 * charts.NARROW
+    assert narrow[1] < 0.7 * wide[1]
 
 
 def test_a_legend_leaves_room_for_the_title_of_the_axis_below_it_and_none_without() -> None:

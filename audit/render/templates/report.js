@@ -19,15 +19,17 @@
     toggle.setAttribute("aria-label", isDark() ? "Show in light colours" : "Show in dark colours");
   };
   const theme = recall();
-  if (theme === "dark" || theme === "light") root.dataset.theme = theme;
-  toggle.hidden = false;
-  label();
-  system.addEventListener("change", label);
-  toggle.addEventListener("click", () => {
-    root.dataset.theme = isDark() ? "light" : "dark";
-    remember(root.dataset.theme);
+  if (toggle && (theme === "dark" || theme === "light")) root.dataset.theme = theme;
+  if (toggle) {
+    toggle.hidden = false;
     label();
-  });
+    system.addEventListener("change", label);
+    toggle.addEventListener("click", () => {
+      root.dataset.theme = isDark() ? "light" : "dark";
+      remember(root.dataset.theme);
+      label();
+    });
+  }
 
   const dialog = document.getElementById("lightbox");
   const part = (name) => dialog.querySelector(name);
