@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from audit.dna import DnaCounter, compact, files
-from audit.model import DatasetView
+from audit.model import DatasetView, Neurons
 from tests.api_fake import AUDIT_ID, OTHER_AUDIT_ID, FakeService, audit_record
 from tests.views import RANGES, make_view
 
@@ -23,8 +23,9 @@ def stored(name: str, shift: float, extractor: str = "e") -> DatasetView:
     rng = np.random.default_rng(len(name))
     counter = DnaCounter(RANGES, extractor)
     layers = {"early": (90, 3, 4), "late": (90, 1, 6)}
-    counter.add({key: (0.2 * rng.normal(size=size) + shift).astype(np.float32) for key, size in layers.items()})
-    return dataclasses.replace(make_view(1, name=name), dna=counter.dna())
+    found = counter.add({k: (0.2 * rng.normal(size=size) + shift).astype(np.float32) for k, size in layers.items()})
+    neurons = Neurons(found.values, RANGES.slices, np.zeros((90, 0), np.float16))
+    return dataclasses.replace(make_view(1, name=name), dna=counter.dna(), neurons=neurons)
 
 
 class Stored(FakeService):
@@ -73,6 +74,12 @@ def test_two_audits_are_compared(client: TestClient) -> None:
     assert answer["p_value"] == 0.001
     assert answer["low"] < answer["corrected"] < answer["high"]
     assert list(answer["layers"]) == ["early", "late"]
+
+
+def test_copies_in_stored_datasets_count_once(client: TestClient) -> None:
+    answer = client.get("/v1/dna/compare", params={"reference": AUDIT_ID, "candidate": OTHER_AUDIT_ID}).json()
+    assert answer["n_bursts"] == [89, 89]
+    assert answer["design_effect"] == pytest.approx([1, 1], abs=0.1)
 
 
 def test_a_second_dataset_is_compared_where_it_is_named(client: TestClient) -> None:
