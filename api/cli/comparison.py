@@ -75,6 +75,8 @@ def _dna(result: Mapping[str, Any]) -> dict[str, Any]:
         **_taken(result, "distance", "floor", "corrected", "ratio", "low", "high", "null_high"),
         "p_value": p_value,
         "p_value_note": "" if p_value is not None else result.get("p_value_note", NO_P_VALUE),
+        **_taken(result, "n_bursts", "design_effect"),
+        "weights": result.get("weights_fingerprint") or None,
         "layers": {layer["layer"]: layer["distance"] for layer in result.get("layers", ())},
     }
 

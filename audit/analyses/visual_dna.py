@@ -6,12 +6,12 @@ Source: Ramtoula, Gadd, Newman, De Martini, "Visual DNA", CVPR 2023; floor and c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic import Field, field_serializer, field_validator
+from pydantic import Field, WithJsonSchema, field_serializer, field_validator
 
 from audit.analyses.base import Analysis, Computed, Config, Need, register
 from audit.dna import Dna, sections
@@ -27,7 +27,7 @@ from audit.maths.histograms import INNER_BINS, MEAN_UNIT
 from audit.model import DatasetView
 from audit.report import Picture, Section
 
-VERSION = 5
+VERSION = 6
 N_SEEN = 6
 """Pictures of each side that are shown of a neuron."""
 N_UNLIKE = 6
@@ -64,13 +64,27 @@ mean_reference, mean_candidate : mean activation, in the neuron's own unit
 """
 
 
+SavedWeights = Annotated[
+    NeuronWeights | None,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "object", "required": ["extractor", "fingerprint", "layers", "made", "name", "ranges"]},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+"""Weights in plain values with their fingerprint, as they were saved."""
+
+
 class DnaConfig(Config):
     """What of the comparison is shown, and how surely."""
 
     n_shown: int = Field(4, ge=0, le=12, description="Most different neurons whose histograms are drawn.")
     level: float = Field(0.95, gt=0.5, lt=1, description="Level of the interval of the distance.")
     n_permutations: int = Field(999, ge=99, le=99_999, description="Permutations of bursts or buckets of images.")
-    weights: NeuronWeights | None = Field(
+    weights: SavedWeights = Field(
         None,
         description="Neuron weights that assay dna select saved, whole with their fingerprint; the total listens with "
         "them. In a configuration file, the name of their file.",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import numpy.typing as npt
 
@@ -45,7 +43,7 @@ def within_values(
     rows = [_rows_of_values(view, column) for view in views]
     both = [value for value in rows[0] if min(len(side.get(value, ())) for side in rows) >= FEWEST]
     both = sorted(both, key=lambda value: (-min(len(side[value]) for side in rows), value))[:MOST_CLASSES]
-    named = [_named_bursts(view) for view in views]
+    named = [bursts(view) for view in views]
     found = [
         _class(value, [_drawn(side[value], rng) for side in rows], views, named, (weights, rng))
         for value in sorted(both)
@@ -65,11 +63,6 @@ def _rows_of_values(view: DatasetView, column: str) -> dict[str, npt.NDArray[np.
 
 def _drawn(rows: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
     return rows if len(rows) <= MOST_IMAGES else np.sort(rng.permutation(rows)[:MOST_IMAGES])
-
-
-def _named_bursts(view: DatasetView) -> npt.NDArray[np.int64]:
-    """Bursts by the group column alone; near copies are not looked for."""
-    return bursts(dataclasses.replace(view, neighbours=None))
 
 
 def _class(

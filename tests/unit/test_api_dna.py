@@ -72,6 +72,12 @@ def test_two_audits_are_compared(client: TestClient) -> None:
     assert list(answer["layers"]) == ["early", "late"]
 
 
+def test_copies_in_stored_datasets_count_once(client: TestClient) -> None:
+    answer = client.get("/v1/dna/compare", params={"reference": AUDIT_ID, "candidate": OTHER_AUDIT_ID}).json()
+    assert answer["n_bursts"] == [89, 89]
+    assert answer["design_effect"] == pytest.approx([1, 1], abs=0.1)
+
+
 def test_a_second_dataset_is_compared_where_it_is_named(client: TestClient) -> None:
     asked = {"reference": AUDIT_ID, "candidate": AUDIT_ID}
     assert client.get("/v1/dna/compare", params=asked).json()["distance"] == 0

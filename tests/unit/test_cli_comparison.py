@@ -12,6 +12,9 @@ RESULTS = {
         "ratio": 5.0,
         "low": 0.45,
         "high": 0.53,
+        "n_bursts": [60, 90],
+        "design_effect": [4.0, 1.5],
+        "weights_fingerprint": "a" * 64,
         "layers": [{"layer": "edges", "distance": 0.7, "floor": 0.1}, {"layer": "colour", "distance": 0.3}],
     },
     "two_sample": {"auc": 0.9, "auc_low": 0.85, "auc_high": 0.94, "p_value": 0.001, "mmd": 0.2},
@@ -33,6 +36,8 @@ def test_every_number_promised_is_there() -> None:
     value = comparison_json(RESULTS)
     assert (value["dna"]["distance"], value["dna"]["floor"], value["dna"]["corrected"]) == (0.5, 0.1, 0.49)
     assert value["dna"]["layers"] == {"edges": 0.7, "colour": 0.3}
+    assert (value["dna"]["n_bursts"], value["dna"]["design_effect"]) == ([60, 90], [4.0, 1.5])
+    assert value["dna"]["weights"] == "a" * 64
     assert (value["two_sample"]["auc"], value["two_sample"]["p_value"]) == (0.9, 0.001)
     frechet = value["frechet"]
     assert (frechet["value"], frechet["null_low"], frechet["null_high"]) == (0.2, 0.01, 0.03)

@@ -203,6 +203,13 @@ def test_a_configuration_with_weights_survives_json() -> None:
     assert VISUAL_DNA.config.model_validate(config.model_dump(mode="json")) == config
 
 
+def test_the_schema_of_weights_is_that_of_what_was_saved() -> None:
+    saved, none = VISUAL_DNA.config.model_json_schema()["properties"]["weights"]["anyOf"]
+    assert set(saved["required"]) <= of_layers(RANGES, "e", ["late"]).plain().keys()
+    assert "fingerprint" in saved["required"]
+    assert none == {"type": "null"}
+
+
 def test_weights_that_were_changed_are_refused() -> None:
     plain = of_layers(RANGES, "e", ["late"]).plain()
     plain["layers"]["early"][0] = 1.0
