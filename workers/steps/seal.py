@@ -88,11 +88,13 @@ def _files(context: StepContext, params: SealParams, shards: list[Artefact], fol
     images, place = canonical(joined(context.runtime.scan(params.scan), rows))
     extractor = context.runtime.extractor(params.extractor)
     n = len(place)
+    context.progress(0, n)
     like = np.zeros((0, extractor.spec.dimension), np.float32)
     vectors = write_rows(folder / "vectors.npy", place, like, _checked(context, map(vectors_of, shards)))
     _write_neurons(folder, place, shards, context)
     with context.runtime.single_threaded():
-        table = nearest(vectors, params.neighbours, threads=context.runtime.settings.threads)
+        threads = context.runtime.settings.threads
+        table = nearest(vectors, params.neighbours, threads=threads, tell=lambda done: context.progress(done, n))
     np.save(folder / "neighbour-indices.npy", table.indices, allow_pickle=False)
     np.save(folder / "neighbour-distances.npy", table.distances, allow_pickle=False)
     context.check()
