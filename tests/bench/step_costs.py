@@ -18,9 +18,9 @@ from multiprocessing import active_children
 from pathlib import Path
 from typing import Any, cast
 
-import psutil
-
 from tests.bench.bench_real_sets import anonymous
+
+POLL_S = 0.1
 
 
 @dataclass
@@ -57,13 +57,12 @@ class Costs:
 
     def watch(self) -> None:
         """Look at the memory now and then, for the life of the process."""
-        me = psutil.Process()
         while True:
             cost = self.by_name.setdefault(self._name, Cost())
-            mine = anonymous(me)
-            everyone = mine + sum(anonymous(child) for child in me.children(recursive=True))
+            mine = anonymous(os.getpid())
+            everyone = mine + sum(anonymous(child.pid) for child in active_children() if child.pid)
             cost.peak_mb, cost.peak_all_mb = max(cost.peak_mb, mine), max(cost.peak_all_mb, everyone)
-            time.sleep(0.05)
+            time.sleep(POLL_S)
 
 
 def processor_s() -> float:
