@@ -7,7 +7,16 @@ from typing import Any
 
 _DATASET = "4f7c2d1e9ab84c0fb35d86e1a2c94b70"
 _AUDIT = "a01b7d3c52e94f6f8d10b3a7c4e5f692"
-_ENDED = {"stage": "done", "done": 1, "total": 1, "unit": "steps", "images_per_s": None, "eta_s": None}
+_ENDED = {
+    "stage": "done",
+    "done": 1,
+    "total": 1,
+    "unit": "steps",
+    "images_per_s": None,
+    "eta_s": None,
+    "at": "",
+    "at_since": None,
+}
 
 EXAMPLES: Mapping[str, Any] = {
     "DatasetOut": {

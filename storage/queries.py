@@ -197,6 +197,13 @@ def stage_work(tx: sa.Connection, subject: Subject, stage: int) -> StageWork | N
     return StageWork(row[0], int(row[1]), int(row[2]), int(row[3]), int(row[4]), float(row[5])) if row[1] else None
 
 
+def at_work(tx: sa.Connection, subject: Subject, stage: int) -> tuple[str, float] | None:
+    """Name and beginning of the step of a stage that has been at work for longest."""
+    running = select(steps.c.name, steps.c.started_at).where(*_of(subject, stage), steps.c.status == Status.RUNNING)
+    row = tx.execute(running.order_by(steps.c.started_at, steps.c.name).limit(1)).one_or_none()
+    return None if row is None else (row.name, row.started_at)
+
+
 def take_rings(tx: sa.Connection, subject: Subject, stage: int, *, again_s: float, window: int) -> list[Step]:
     """Steps to ring for: queued ones not rung lately, at most ``window`` being rung or running at once."""
     waiting = (*_of(subject, stage), steps.c.status == Status.QUEUED)

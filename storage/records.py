@@ -57,7 +57,8 @@ class AuditRequest(_Frozen):
 class Progress(_Frozen):
     """How far the work on a dataset or audit is.
 
-    ``done`` and ``total`` count pictures while scanning and embedding (``unit`` ``"images"``), steps otherwise.
+    ``done`` and ``total`` count pictures while scanning, embedding and sealing (``unit`` ``"images"``), else steps.
+    Then ``at`` names what is at work, and ``at_since`` is when that was begun, in seconds since 1970.
     """
 
     stage: str
@@ -66,6 +67,8 @@ class Progress(_Frozen):
     unit: Literal["images", "steps"]
     images_per_s: float | None = None
     eta_s: float | None = None
+    at: str = ""
+    at_since: float | None = None
 
 
 class Dataset(_Frozen):

@@ -97,15 +97,16 @@ class StepPlanner:
         ]
 
     def _seal(self, row: sa.Row[Any]) -> StepDraft:
+        shards = tuple(self._shards(row))
         params = SealParams(
             scan=row.scan,
             dataset_fingerprint=row.dataset_fingerprint,
             extractor=row.extractor,
             extractor_fingerprint=row.extractor_fingerprint,
             neighbours=self.settings.neighbours,
-            shards=tuple(self._shards(row)),
+            shards=shards,
         )
-        return _draft("seal", params)
+        return _draft("seal", params, total=shards[-1].stop if shards else 1)
 
     # audits ----------------------------------------------------------------------------------------------------------
 

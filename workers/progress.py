@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from storage import queries
 from storage.records import Audit, AuditRequest, Dataset, Progress, Status, Subject, SubjectKind
 
-COUNTS_IMAGES = frozenset({"scan", "embed"})
+COUNTS_IMAGES = frozenset({"scan", "embed", "seal"})
 
 
 def dataset_record(tx: sa.Connection, row: sa.Row[Any]) -> Dataset:
@@ -79,7 +79,9 @@ def subject_progress(tx: sa.Connection, subject: Subject, row: sa.Row[Any]) -> P
     if work is None:
         return Progress(stage="waiting", done=0, total=0, unit="steps")
     if work.name not in COUNTS_IMAGES:
-        return Progress(stage=work.name, done=work.n_ended, total=work.n_steps, unit="steps")
+        name, since = queries.at_work(tx, subject, row.stage) or ("", None)
+        at = name.partition("-")[0]  # of pieces of one work, such as parts-0-000003
+        return Progress(stage=work.name, done=work.n_ended, total=work.n_steps, unit="steps", at=at, at_since=since)
     rate = work.done / work.seconds if work.seconds > 0.5 and work.done else None
     left = max(0, work.total - work.done)
     eta = left / rate if rate and work.total else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -222,13 +223,19 @@ class Service(Reading):
         with self.runtime.database.read() as tx:
             return [audit_record(tx, row) for row in bookkeeping.page(tx, SubjectKind.AUDIT, cursor, limit)]
 
-    def events(self, audit_id: str) -> Iterator[Audit]:
-        """The audit as it stands, then again after every change, until it has ended."""
-        last: Audit | None = None
+    def events(self, audit_id: str, *, again_s: float = math.inf) -> Iterator[Audit]:
+        """The audit as it stands, then again after every change, until it has ended.
+
+        Parameters
+        ----------
+        again_s : float
+            Seconds after which it is told again although nothing changed.
+        """
+        last, told = None, 0.0
         while last is None or not last.status.ended:
             current = self.audit(audit_id)
-            if current != last:
-                last = current
+            if current != last or time.monotonic() - told >= again_s:
+                last, told = current, time.monotonic()
                 yield current
             if not current.status.ended:
                 time.sleep(POLL_S)

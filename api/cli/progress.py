@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import IO, Protocol
 from api.durations import duration
 
 LINE_EVERY_S = 5.0
+STILL_EVERY_S = 30.0
 
 
 class Progress(Protocol):
@@ -41,12 +43,22 @@ class Progress(Protocol):
         """Seconds left in the stage; None while it is not known."""
         ...
 
+    @property
+    def at(self) -> str:
+        """What is at work, where steps are counted."""
+        ...
+
+    @property
+    def at_since(self) -> float | None:
+        """When that was begun, in seconds since 1970."""
+        ...
+
 
 Show = Callable[[Progress], None]
 
 
 def line(progress: Progress) -> str:
-    """One line of plain text: stage, count, speed and time left."""
+    """One line of plain text: stage, count, speed and time left, or what is at work and for how long."""
     count = f"{progress.done:,} of {progress.total:,}" if progress.total else f"{progress.done:,}"
     parts = ([count] if progress.total or progress.done else ["begins"]) + _speed(progress)
     return f"{progress.stage}: {', '.join(parts)}"
@@ -58,6 +70,8 @@ def _speed(progress: Progress) -> list[str]:
         parts.append(f"{progress.images_per_s:,.0f} images/s")
     if progress.eta_s is not None:
         parts.append(f"{duration(progress.eta_s)} left")
+    if progress.at_since is not None:
+        parts.append(f"{progress.at} for {duration(time.time() - progress.at_since)}")
     return parts
 
 
@@ -83,16 +97,19 @@ def shown(*, quiet: bool, stream: IO[str] | None = None) -> Iterator[Show]:
 
 
 def plain_lines(stream: IO[str], *, every_s: float = LINE_EVERY_S, clock: Callable[[], float] = time.monotonic) -> Show:
-    """Write a line when a stage begins, and at most one every ``every_s`` seconds within it."""
-    stage: str | None = None
-    due = 0.0
+    """Write a line when a stage begins, and at most one every ``every_s`` seconds within it.
+
+    While nothing changes but the time, a line every half minute says what is at work.
+    """
+    told, written = ("", -1, ""), -math.inf
 
     def show(progress: Progress) -> None:
-        nonlocal stage, due
-        now = clock()
-        if progress.stage == stage and now < due:
+        nonlocal told, written
+        now, news = clock(), (progress.stage, progress.done, progress.at)
+        wait = 0.0 if news[0] != told[0] else every_s if news != told else STILL_EVERY_S
+        if now < written + wait:
             return
-        stage, due = progress.stage, now + every_s
+        told, written = news, now
         stream.write(line(progress) + "\n")
         stream.flush()
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from storage.records import Audit, AuditRequest
     from workers.service import Service
 
+AGAIN_S = 1.0
+"""What goes on without news is shown again, for how long it has been at work is news."""
+
 SOURCES = "Where the pictures are"
 WORK = "What is computed"
 RESULTS = "What comes out"
@@ -210,7 +213,7 @@ def follow(service: Service, audit: Audit, *, quiet: bool) -> Audit:
 
     last = audit
     with shown(quiet=quiet) as show:
-        for record in service.events(audit.id):
+        for record in service.events(audit.id, again_s=AGAIN_S):
             last = record
             if not record.status.ended:
                 show(record.progress)

@@ -136,6 +136,8 @@ def row(audit: Audit, *, now: float) -> dict[str, Any]:
         facts.append(f"{progress.images_per_s:,.0f} images/s")
     if progress.eta_s is not None:
         facts.append(f"{duration(progress.eta_s)} left")
+    if progress.at_since is not None:
+        facts.append(f"{progress.at} for {duration(now - progress.at_since)}")
     return {
         "id": audit.id,
         "title": audit.title or audit.id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import StreamingResponse
 
 from api import schemas
 from api.dependencies import ServiceDep
@@ -75,10 +76,10 @@ def table(
 ) -> Response:
     """Fetch a whole table: images, embeddings, duplicates, outliers and so on; the report names them."""
     if form == "csv":
-        from audit.render import render_csv
+        from audit.render import csv_blocks
 
-        return Response(
-            render_csv(service.table(audit_id, name)),
+        return StreamingResponse(
+            csv_blocks(service.table(audit_id, name)),
             media_type=_TABLE_MEDIA["csv"],
             headers={"content-disposition": f'attachment; filename="{name}.csv"', "cache-control": "private, no-cache"},
         )

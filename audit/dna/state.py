@@ -91,9 +91,18 @@ class Dna:
         equal = all(np.array_equal(getattr(self, name), getattr(other, name)) for name in STATE)
         return equal and self.ranges.sha256 == other.ranges.sha256 and self.extractor == other.extractor
 
-    def to_table(self) -> pa.Table:
-        """One row per neuron in :data:`DNA_SCHEMA`, fingerprints in the metadata."""
+    def to_table(self, *, narrow: bool = False) -> pa.Table:
+        """One row per neuron in :data:`DNA_SCHEMA`, fingerprints in the metadata.
+
+        Parameters
+        ----------
+        narrow : bool
+            Numbers in the narrowest type that holds all of their column, for what is soon read again.
+        """
         layers = self.ranges.layers
+        numbers = {name: getattr(self, name) for name in STATE}
+        if narrow:
+            numbers = {name: _narrowed(values) for name, values in numbers.items()}
         neurons = np.concatenate(
             [np.zeros(0, np.int32), *(np.arange(len(v.low), dtype=np.int32) for v in layers.values())]
         )
@@ -101,8 +110,8 @@ class Dna:
             "layer": pa.array([name for name, layer in layers.items() for _ in layer.low], pa.string()),
             "neuron": pa.array(neurons),
             **{name: _joined([getattr(v, name) for v in layers.values()]) for name in ("low", "high", "dead")},
-            **{name: _lists(getattr(self, name)) for name in LISTS},
-            **{name: pa.array(getattr(self, name), pa.int64()) for name in NUMBERS},
+            **{name: _lists(numbers[name]) for name in LISTS},
+            **{name: pa.array(numbers[name]) for name in NUMBERS},
         }
         about = {
             "version": DNA_VERSION,
@@ -110,7 +119,8 @@ class Dna:
             "ranges": self.ranges.sha256,
             "calibration": self.ranges.calibration,
         }
-        schema = DNA_SCHEMA.with_metadata({"assay.dna": json.dumps(about, sort_keys=True)})
+        fields = [pa.field(one.name, columns[one.name].type, one.nullable) for one in DNA_SCHEMA]
+        schema = pa.schema(fields, {"assay.dna": json.dumps(about, sort_keys=True)})
         return pa.table([columns[name] for name in DNA_SCHEMA.names], schema=schema)
 
     @classmethod
@@ -140,7 +150,16 @@ def _joined(arrays: list[npt.NDArray[np.generic]]) -> pa.Array:
     return pa.array(np.concatenate(arrays))
 
 
-def _lists(values: Ints) -> pa.FixedSizeListArray:
+def _narrowed(values: Ints) -> npt.NDArray[np.signedinteger]:
+    """The same numbers as int16, int32 or int64, whichever is the first that holds them."""
+    least, most = values.min(initial=0), values.max(initial=0)
+    kind = next(
+        one for one in (np.int16, np.int32, np.int64) if np.iinfo(one).min <= least and most <= np.iinfo(one).max
+    )
+    return values.astype(kind)
+
+
+def _lists(values: npt.NDArray[np.signedinteger]) -> pa.FixedSizeListArray:
     size = int(np.prod(values.shape[1:]))
     return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), size)
 
@@ -149,7 +168,7 @@ def _flat(table: pa.Table, name: str) -> Ints:
     column = table.column(name).combine_chunks()
     if isinstance(column, pa.FixedSizeListArray):
         column = column.flatten()
-    values: Ints = column.to_numpy(zero_copy_only=False)
+    values: Ints = column.to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
     return values
 
 

@@ -10,6 +10,7 @@ dot product, N. J. Higham, "Accuracy and Stability of Numerical Algorithms", 2nd
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 
 
-def nearest(vectors: Float32, k: int, *, threads: int) -> Neighbours:
+def nearest(vectors: Float32, k: int, *, threads: int, tell: Callable[[int], object] = lambda done: None) -> Neighbours:
     """The k nearest other rows of every row.
 
     Parameters
@@ -44,6 +45,8 @@ def nearest(vectors: Float32, k: int, *, threads: int) -> Neighbours:
     k : int, at least 1
     threads : int
         At most so many; the result does not depend on it.
+    tell : callable, optional
+        Told how many rows have their neighbours, now and then; what it raises ends the search.
 
     Returns
     -------
@@ -62,10 +65,18 @@ def nearest(vectors: Float32, k: int, *, threads: int) -> Neighbours:
     >>> table.indices[:, 0].tolist(), table.distances[:, 0].tolist()
     ([1, 0, 1], [1.0, 1.0, 2.0])
     """
-    return search(vectors, vectors, k, threads=threads, exclude_self=True)
+    return search(vectors, vectors, k, threads=threads, exclude_self=True, tell=tell)
 
 
-def search(queries: Float32, vectors: Float32, k: int, *, threads: int, exclude_self: bool = False) -> Neighbours:
+def search(
+    queries: Float32,
+    vectors: Float32,
+    k: int,
+    *,
+    threads: int,
+    exclude_self: bool = False,
+    tell: Callable[[int], object] = lambda done: None,
+) -> Neighbours:
     """The k rows of ``vectors`` nearest to every query.
 
     Parameters
@@ -76,6 +87,8 @@ def search(queries: Float32, vectors: Float32, k: int, *, threads: int, exclude_
     threads : int
     exclude_self : bool
         Query i *is* row i: leave row i out, by number and not by distance.
+    tell : callable, optional
+        As of :func:`nearest`.
 
     Returns
     -------
@@ -99,6 +112,7 @@ def search(queries: Float32, vectors: Float32, k: int, *, threads: int, exclude_
                 found, squared = _nearest_block(block, vectors, own, k, _Reach(slack, pool))
                 indices[start : start + len(block), : found.shape[1]] = found
                 distances[start : start + len(block), : found.shape[1]] = np.sqrt(squared)
+                tell(start + len(block))
     return Neighbours(indices=indices, distances=distances)
 
 

@@ -8,17 +8,27 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A text cell that starts with one of these gets a leading apostrophe."""
 
 
+ROWS = 1024
+"""Rows of a block: what is in memory at once."""
+
+
 def render_csv(table: pa.Table) -> bytes:
-    """The table as UTF-8 CSV with a header and CRLF line ends.
+    """The table as CSV, as :func:`csv_blocks` writes it."""
+    return b"".join(csv_blocks(table))
+
+
+def csv_blocks(table: pa.Table) -> Iterator[bytes]:
+    """The table as UTF-8 CSV with a header and CRLF line ends, piece by piece.
 
     Parameters
     ----------
@@ -26,24 +36,38 @@ def render_csv(table: pa.Table) -> bytes:
         Numbers are written in their shortest exact form, null as an empty cell, binary as hexadecimal digits,
         lists and structures as JSON.
 
-    Returns
-    -------
+    Yields
+    ------
     bytes
-        Text cells and headers that a spreadsheet would take for a formula begin with an apostrophe.
-        Numbers are left alone: ``-3`` of a numeric column stays ``-3``.
+        The header, then some rows at a time. Text cells and headers that a spreadsheet would take for a formula begin
+        with an apostrophe. Numbers are left alone: ``-3`` of a numeric column stays ``-3``.
     """
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow([_safe(name) for name in table.column_names])
-    for batch in table.to_batches(max_chunksize=4096):
+    yield _lines([[_safe(name) for name in table.column_names]])
+    for batch in table.to_batches(max_chunksize=ROWS):
         columns = [_cells(column) for column in batch.columns]
-        writer.writerows(zip(*columns, strict=True))
+        yield _lines(zip(*columns, strict=True))
+
+
+def _lines(rows: Iterable[Sequence[str]]) -> bytes:
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\r\n").writerows(rows)
     return out.getvalue().encode("utf-8", "backslashreplace")
 
 
 def _cells(column: pa.Array) -> list[str]:
+    if pa.types.is_fixed_size_list(column.type) and column.type.value_type == pa.float32():
+        return _vectors(column)
     write = _writer(column.type)
     return ["" if value is None else write(value) for value in column.to_pylist()]
+
+
+def _vectors(column: pa.FixedSizeListArray) -> list[str]:
+    """JSON of vectors, every number as short as float32 allows; written one by one they take ten times as long."""
+    numbers = column.flatten()
+    if column.null_count or numbers.null_count or not pc.all(pc.is_finite(numbers)).as_py():
+        return ["" if value is None else json.dumps(value) for value in column.to_pylist()]
+    texts, width = pc.cast(numbers, pa.string()).to_pylist(), column.type.list_size
+    return [f"[{', '.join(texts[row * width : (row + 1) * width])}]" for row in range(len(column))]
 
 
 def _writer(kind: pa.DataType) -> Callable[[Any], str]:

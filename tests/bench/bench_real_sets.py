@@ -79,7 +79,7 @@ def watch_memory(pid: int, peak: list[float]) -> None:
         try:
             process = psutil.Process(pid)
             family = [process, *process.children(recursive=True)]
-            sizes = [anonymous(member) for member in family]
+            sizes = [anonymous(member.pid) for member in family]
         except psutil.NoSuchProcess:
             return
         if process.status() == psutil.STATUS_ZOMBIE:
@@ -88,10 +88,10 @@ def watch_memory(pid: int, peak: list[float]) -> None:
         time.sleep(0.05)
 
 
-def anonymous(process: psutil.Process) -> float:
+def anonymous(pid: int) -> float:
     """Resident memory that no file backs, in MB: what the kernel cannot take back."""
     try:
-        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("RssAnon:"):
                 return int(line.split()[1]) / 1024
     except (FileNotFoundError, ProcessLookupError):

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
+TESTED = 0.1
 NATURAL = ("caltech101", "clothing", "pacs", "waterbirds", "weather")
 
 
@@ -36,13 +37,16 @@ def natural_manifest(out: Path, n: int, *, seed: int = 0) -> Path:
     return path
 
 
-def tiny_parquet(out: Path, n: int) -> Path:
-    """Write a Parquet file of n pictures of 64 x 64 with labels; returns its path."""
+def tiny_parquet(out: Path, n: int, *, seed: int = 0) -> Path:
+    """Write a Parquet file of n pictures of 64 x 64 with labels and splits, a tenth to test on; returns its path."""
     path = out / f"tiny-{n}.parquet"
     source = pq.ParquetFile(shared_data() / "tiny-imagenet-train.parquet")
+    draw = random.Random(seed)
     writer, left = None, n
     for batch in source.iter_batches(batch_size=2048, columns=["image", "label", "name"]):
         table = pa.Table.from_batches([batch]).slice(0, left)
+        splits = ["test" if draw.random() < TESTED else "train" for _ in range(table.num_rows)]
+        table = table.append_column("split", pa.array(splits))
         writer = writer or pq.ParquetWriter(path, table.schema)
         writer.write_table(table, row_group_size=1024)
         left -= table.num_rows

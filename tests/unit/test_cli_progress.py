@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 
+import pytest
+
 from api.cli.progress import line, plain_lines, shown
 from api.durations import ago, duration
 from storage.records import Progress
@@ -37,6 +39,26 @@ def test_plain_lines_are_at_most_one_in_five_seconds_within_a_stage() -> None:
         now[0] = float(second)
         show(progress(second))
     assert [said.split()[1] for said in out.getvalue().splitlines()] == ["0", "5", "10"]
+
+
+def test_while_only_time_passes_a_line_every_half_minute_says_what_is_at_work_and_for_how_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out, now = io.StringIO(), [0.0]
+    monkeypatch.setattr("time.time", lambda: 1000 + now[0])
+    show = plain_lines(out, clock=lambda: now[0])
+    for second in range(63):
+        now[0] = float(second)
+        at, since = ("copies", 990) if second < 61 else ("parts", 1061)
+        show(Progress(stage="prepare", done=0, total=9, unit="steps", at=at, at_since=since))
+    assert out.getvalue().splitlines() == [
+        "prepare: 0 of 9, copies for 10 s",
+        "prepare: 0 of 9, copies for 40 s",
+        "prepare: 0 of 9, copies for 1 min 10 s",
+    ]
+    now[0] = 65.0
+    show(Progress(stage="prepare", done=0, total=9, unit="steps", at="parts", at_since=1061))
+    assert out.getvalue().splitlines()[-1] == "prepare: 0 of 9, parts for 4 s"
 
 
 def test_a_new_stage_is_told_at_once() -> None:

@@ -77,6 +77,17 @@ def test_a_table_survives_parquet(tmp_path) -> None:
     assert Dna.from_table(pq.read_table(tmp_path / "dna.parquet")).same_as(state)
 
 
+@pytest.mark.parametrize(
+    ("largest", "kind"), [(2**15 - 1, "int16"), (2**15, "int32"), (2**31, "int64"), (-(2**15) - 1, "int32")]
+)
+def test_a_narrow_table_holds_numbers_of_any_size_exactly(largest: int, kind: str) -> None:
+    state = dna([1.0, -2.0])
+    state.mean_square[0] = largest
+    table = state.to_table(narrow=True)
+    assert str(table.schema.field("mean_square").type) == kind
+    assert Dna.from_table(table).same_as(state)
+
+
 def test_a_table_whose_ranges_were_changed_is_refused() -> None:
     table = dna([1.0]).to_table()
     other = dna([1.0], known=ranges(high=100.0)).to_table()

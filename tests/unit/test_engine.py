@@ -13,6 +13,7 @@ from storage.database import Database
 from storage.records import Outcome, Status, Step, StepDraft, Subject, SubjectKind
 from storage.tables import steps
 from workers.engine import Engine, Leases, Stages, Waiting
+from workers.progress import subject_progress
 
 
 @dataclass
@@ -328,3 +329,21 @@ def test_no_more_steps_are_out_than_the_window(desk: Desk) -> None:
     assert len(desk.rung) == 2
     desk.engine.finish(desk.claim(desk.rung[0]), Outcome())
     assert [step.name for step in desk.rung] == ["a", "b", "c"]
+
+
+def test_progress_names_the_step_that_has_been_at_work_for_longest_and_since_when(desk: Desk) -> None:
+    subject = desk.subject()
+    desk.engine.advance(subject)
+    first, second, _ = desk.rung
+
+    def at() -> tuple[str, float | None]:
+        with desk.database.read() as tx:
+            progress = subject_progress(tx, subject, queries.get_subject(tx, subject))  # type: ignore[arg-type]
+        return progress.at, progress.at_since
+
+    assert at() == ("", None)
+    for step, began in ((second, 100.0), (first, 200.0)):
+        desk.claim(step)
+        with desk.database.write() as tx:
+            tx.execute(sa.update(steps).where(steps.c.id == step.id).values(started_at=began, name=f"{step.name}-0-01"))
+    assert at() == ("b", 100.0)

@@ -32,6 +32,19 @@ def test_where_there_are_too_few_neighbours_the_rest_is_minus_one_and_infinite()
     assert np.isinf(table.distances[:, 1:]).all()
 
 
+def test_how_many_rows_are_done_is_told_and_what_that_raises_ends_the_search(monkeypatch):
+    monkeypatch.setattr(neighbours, "QUERY_BLOCK", 4)
+    told = []
+    nearest(unit(np.random.default_rng(0), 10, 3), 2, threads=1, tell=told.append)
+    assert told == [4, 8, 10]
+
+    def stop(done):
+        raise RuntimeError(f"stopped at {done}")
+
+    with pytest.raises(RuntimeError, match="stopped at 4"):
+        nearest(unit(np.random.default_rng(0), 10, 3), 2, threads=1, tell=stop)
+
+
 @pytest.mark.parametrize("n", [0, 1])
 def test_no_image_and_one_image_have_no_neighbours(n):
     table = nearest(np.ones((n, 4), dtype=np.float32), 2, threads=1)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.render import render_csv
-from audit.render.csv import FORMULA_STARTS
+from audit.render import csv_blocks, render_csv
+from audit.render.csv import FORMULA_STARTS, ROWS
 
 
 def rows_of(table: pa.Table) -> list[list[str]]:
@@ -39,6 +41,28 @@ def test_null_is_an_empty_cell() -> None:
 def test_binary_is_hexadecimal_lists_are_json_and_booleans_are_words() -> None:
     table = pa.table({"a": [b"\x00\xff"], "b": [[1.5, 2.0]], "c": [True]})
     assert rows_of(table)[1] == ["00ff", "[1.5, 2.0]", "true"]
+
+
+def test_vectors_are_json_whose_numbers_are_the_shortest_that_are_the_same_float32() -> None:
+    vectors = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    vectors[0, 0] = 0.1
+    cells = [
+        row[0] for row in rows_of(pa.table({"a": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), 4)}))
+    ]
+    assert cells[1].startswith("[0.1, ")
+    np.testing.assert_array_equal(np.array([json.loads(cell) for cell in cells[1:]], np.float32), vectors)
+
+
+def test_a_vector_that_is_missing_or_not_finite_has_its_own_words() -> None:
+    table = pa.table({"a": pa.array([[1.0, float("nan")], None, [0.5, 0.25]], pa.list_(pa.float32(), 2))})
+    assert rows_of(table)[1:] == [["[1.0, NaN]"], [""], ["[0.5, 0.25]"]]
+
+
+def test_blocks_of_rows_are_the_whole_table() -> None:
+    table = pa.table({"a": list(range(2 * ROWS + 3))})
+    blocks = list(csv_blocks(table))
+    assert [block.count(b"\r\n") for block in blocks] == [1, ROWS, ROWS, 3]
+    assert b"".join(blocks) == render_csv(table)
 
 
 def test_lines_end_as_the_standard_says() -> None:

@@ -26,6 +26,9 @@ class Shard:
     def table(self, _name: str, columns: list[str]) -> pa.Table:
         return self.rows.select(columns)
 
+    def __contains__(self, _name: str) -> bool:
+        return False
+
 
 def inputs() -> pa.Table:
     return pa.table({"path_bytes": pa.array(NAMES, pa.binary()), "status": STATUS})

@@ -18,14 +18,14 @@ import pyarrow as pa
 from audit.dna.tops import TopKeeper
 from audit.model import OK, QUARANTINED
 from audit.pictures.statistics import PICTURE_SCHEMA
-from storage.parquet import vectors_array, write_table
 from storage.records import Outcome
 from storage.sources import SourceSpec
 from workers.context import StepContext
 from workers.forwarding import forwarded
 from workers.steps.measuring import Measure, Measured
 from workers.steps.params import EmbedParams
-from workers.steps.tops import first_rows, numbered, renamed, to_table
+from workers.steps.shard_files import write_shard
+from workers.steps.tops import first_rows, numbered, renamed
 
 if TYPE_CHECKING:
     from workers.decoders import DecodedBatch
@@ -76,6 +76,7 @@ def run(context: StepContext) -> Outcome:
     if runtime.artefacts.find_sound("shard", params.shard.fingerprint):
         return outcome
     images = runtime.usable(params.scan).slice(params.shard.start, params.shard.stop - params.shard.start)
+    context.progress(0, images.num_rows)
     extractor = runtime.extractor_of(params.extractor, params.extractor_fingerprint)
     measure = Measure(extractor)
     hashes = images.column("content_hash").to_pylist()
@@ -83,12 +84,10 @@ def run(context: StepContext) -> Outcome:
     _fill(shard, context, params, images.column("locator").to_pylist(), measure)
     with runtime.artefacts.workspace() as folder:
         empty = np.zeros((0, extractor.spec.dimension), runtime.settings.vector_dtype)
-        files = _write(folder, shard, hashes, empty)
-        files["dna.parquet"] = write_table(measure.dna().to_table(), folder / "dna.parquet")
-        files |= _write_neurons(folder, shard, extractor.ranges.n_neurons)
         positions = np.array(sorted(shard.vectors), np.int32)
         tops = renamed(shard.tops.tops(), first_rows(shard.numbers[positions], positions))
-        files["tops.parquet"] = write_table(to_table(tops), folder / "tops.parquet")
+        files = write_shard(folder, _rows(shard, hashes), _vectors(shard, empty), measure.dna(), tops)
+        files |= _write_neurons(folder, shard, extractor.ranges.n_neurons)
         made_of = {"extractor": params.extractor_fingerprint, "n_pictures": images.num_rows}
         about = made_of | {"border_layer": shard.border_layer}
         runtime.artefacts.commit("shard", params.shard.fingerprint, files, about)
@@ -127,17 +126,16 @@ def _keep(shard: Shard, batch: DecodedBatch, measured: Measured) -> None:
             shard.failed[position] = ("bad_embedding", "the extractor gave a vector with NaN, infinity or length zero")
 
 
-def _write(folder: Path, shard: Shard, hashes: Sequence[str], empty: npt.NDArray[Any]) -> dict[str, Path]:
-    """Write the rows of every picture and the vectors of the usable ones, in order and with the type of ``empty``."""
+def _rows(shard: Shard, hashes: Sequence[str]) -> pa.Table:
+    """The rows of every picture, in order."""
     rows = [_row(shard, position, content) for position, content in enumerate(hashes)]
-    table = pa.Table.from_pylist(rows, schema=SHARD_SCHEMA)
-    positions = sorted(shard.vectors)
-    vectors = np.concatenate([empty, *(shard.vectors[p][None].astype(empty.dtype) for p in positions)])
-    columns = {"position": pa.array(positions, pa.int32()), "embedding": vectors_array(vectors)}
-    return {
-        "rows.parquet": write_table(table, folder / "rows.parquet"),
-        "vectors.parquet": write_table(pa.table(columns), folder / "vectors.parquet"),
-    }
+    return pa.Table.from_pylist(rows, schema=SHARD_SCHEMA)
+
+
+def _vectors(shard: Shard, empty: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The vectors of the usable pictures, in order and with the type of ``empty``, which has no row."""
+    rows = [shard.vectors[position] for position in sorted(shard.vectors)]
+    return np.stack(rows).astype(empty.dtype) if rows else empty
 
 
 def _write_neurons(folder: Path, shard: Shard, width: int) -> dict[str, Path]:

@@ -17,7 +17,7 @@ from audit.analyses.base import Need, analysis
 from audit.assemble import assemble
 from audit.fingerprint import fingerprint
 from audit.model import OK, DatasetView
-from audit.render import render_csv, render_html, report_json
+from audit.render import csv_blocks, render_html, report_json
 from audit.report import DatasetSummary, Provenance, Report, Section
 from storage.parquet import read_table, table_writer, vectors_array, write_table
 from storage.records import Outcome
@@ -180,6 +180,9 @@ def write_embeddings(views: Sequence[DatasetView], path: Path) -> None:
                 write(pa.table(columns, schema=schema).to_batches())
 
 
+MAY_BE_LARGE = 2**25
+"""A table of fewer bytes is less than 2 GiB as CSV: no value grows more than forty times."""
+
 # zip -----------------------------------------------------------------------------------------------------------------
 
 
@@ -195,7 +198,9 @@ def write_zip(folder: Path, path: Path) -> None:
                 shutil.copyfileobj(source, target, 2**20)
             if is_packed and file.stem != "embeddings":
                 entry = _entry(f"{name.removesuffix('.parquet')}.csv", zipfile.ZIP_DEFLATED)
-                archive.writestr(entry, render_csv(read_table(file)))
+                table = read_table(file)
+                with archive.open(entry, "w", force_zip64=table.nbytes > MAY_BE_LARGE) as target:
+                    target.writelines(csv_blocks(table))
 
 
 def _entry(name: str, method: int) -> zipfile.ZipInfo:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audit.dna import Dna, DnaCounter, merge
+from audit.dna import DnaCounter, merge
 from audit.fingerprint import fingerprint
 from audit.maths.graph import EXACT_LIMIT
 from audit.maths.neighbours import nearest
@@ -26,14 +26,14 @@ from audit.pictures.hashes import LOOKS, look_bytes
 from audit.pictures.statistics import PICTURE_SCHEMA
 from storage.artefacts import Artefact
 from storage.indexes import write_index
-from storage.parquet import mapped_table_writer, vectors_numpy, write_table
+from storage.parquet import mapped_table_writer, write_table
 from storage.records import Outcome
 from workers.context import StepContext
 from workers.steps.embed import SHARD_SCHEMA
-from workers.steps.measuring import unit_vectors
 from workers.steps.params import SEAL_VERSION, SealParams
 from workers.steps.scan import count_status
-from workers.steps.tops import from_table, sealed, to_table
+from workers.steps.shard_files import dna_of, rows_of, tops_of, vectors_of
+from workers.steps.tops import sealed, to_table
 
 Number = TypeVar("Number", bound=np.floating[Any])
 
@@ -84,27 +84,29 @@ def _about(context: StepContext, params: SealParams, content: str) -> dict[str, 
 def _files(context: StepContext, params: SealParams, shards: list[Artefact], folder: Path) -> dict[str, Path]:
     """Write every file of the set."""
     slim = [name for name in SHARD_SCHEMA.names if name not in LOOKS]
-    rows = [shard.table("rows.parquet", slim) for shard in shards]
+    rows = [rows_of(shard, slim) for shard in shards]
     images, place = canonical(joined(context.runtime.scan(params.scan), rows))
     extractor = context.runtime.extractor(params.extractor)
     n = len(place)
+    context.progress(0, n)
     like = np.zeros((0, extractor.spec.dimension), np.float32)
-    vectors = write_rows(folder / "vectors.npy", place, like, _checked(context, _vector_blocks(shards)))
+    vectors = write_rows(folder / "vectors.npy", place, like, _checked(context, map(vectors_of, shards)))
     _write_neurons(folder, place, shards, context)
     with context.runtime.single_threaded():
-        table = nearest(vectors, params.neighbours, threads=context.runtime.settings.threads)
+        threads = context.runtime.settings.threads
+        table = nearest(vectors, params.neighbours, threads=threads, tell=lambda done: context.progress(done, n))
     np.save(folder / "neighbour-indices.npy", table.indices, allow_pickle=False)
     np.save(folder / "neighbour-distances.npy", table.distances, allow_pickle=False)
     context.check()
     if n > EXACT_LIMIT:
         (folder / INDEX).write_bytes(write_index(vectors))
     empty = DnaCounter(extractor.ranges, params.extractor_fingerprint).dna()
-    dna = merge(chain([empty], (Dna.from_table(shard.table("dna.parquet")) for shard in shards)))
+    dna = merge(chain([empty], map(dna_of, shards)))
     write_table(images, folder / "images.parquet")
     write_usable(images.filter(pc.equal(images.column("status"), OK)), place, shards, folder / "usable.arrow")
     write_table(dna.to_table(), folder / "dna.parquet")
     n_neurons = extractor.ranges.n_neurons
-    parts = (from_table(shard.table("tops.parquet"), n_neurons) for shard in shards)
+    parts = (tops_of(shard, n_neurons) for shard in shards)
     write_table(to_table(sealed(rows, place, parts, n_neurons)), folder / "tops.parquet")
     return {path.name: path for path in sorted(folder.iterdir())}
 
@@ -174,7 +176,7 @@ def write_usable(images: pa.Table, place: npt.NDArray[np.int64], shards: list[Ar
         columns = {name: np.memmap(scratch[name], np.uint8, "w+", shape=(len(place), widths[name])) for name in LOOKS}
         end = 0
         for shard in shards:
-            rows = shard.table("rows.parquet", ["status", *LOOKS])
+            rows = rows_of(shard, ["status", *LOOKS])
             rows = rows.filter(pc.equal(rows.column("status"), OK))
             for name, column in columns.items():
                 column[place[end : end + rows.num_rows]] = look_bytes(rows.column(name))
@@ -244,11 +246,3 @@ def _checked(context: StepContext, blocks: Iterable[npt.NDArray[Number]]) -> Ite
     for block in blocks:
         yield block
         context.check()
-
-
-def _vector_blocks(shards: list[Artefact]) -> Iterator[npt.NDArray[np.float32]]:
-    """Vectors shard by shard; those stored as float16 are scaled to unit length again."""
-    for shard in shards:
-        column = shard.table("vectors.parquet").column("embedding")
-        vectors = vectors_numpy(column)
-        yield vectors if column.type.value_type == pa.float32() else unit_vectors(vectors)[0]
