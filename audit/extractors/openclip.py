@@ -106,12 +106,17 @@ class OpenClip(Network):
         """
         if PRE in self._weights.options:
             raise ExtractorError(self._weights.name, f"texts have no place in #{PRE} features: leave #{PRE} out")
-        encode, tokenise = self._text
+        encode, tokenise, _ = self._text
         parts = [encode(tokenise(list(prompts[i : i + _PROMPTS]))) for i in range(0, len(prompts), _PROMPTS)]
         return np.concatenate([np.zeros((0, self.spec.dimension), np.float32), *parts])
 
+    @property
+    def temperature(self) -> float:
+        """What the training multiplied cosines of pictures and texts by; the text tower is loaded on first use."""
+        return float(self._text[2])
+
     @cached_property
-    def _text(self) -> tuple[Any, Any]:
+    def _text(self) -> tuple[Any, Any, float]:
         model, chosen = _model(self._weights).eval().requires_grad_(False), device()
         model.visual = None
         model.to(chosen)
@@ -121,7 +126,7 @@ class OpenClip(Network):
                 length = _length(model, tokens)
                 return to_numpy(_shortened(model, length).encode_text(tokens[:, :length].to(chosen)))
 
-        return encode, _tokeniser(self._weights)
+        return encode, _tokeniser(self._weights), float(model.logit_scale.detach().exp())
 
 
 def load(rest: str) -> OpenClip:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from audit.errors import ConfigError, ExtractorError, UnknownExtractorError, WeightsUnavailableError
-from audit.extractors import TextEncoder, load_extractor, resolve_spec
+from audit.extractors import TextEncoder, load_extractor, resolve_spec, temperature_of
 from audit.extractors.openclip import _length, _open_clip, _shortened
 
 VIT = {"image_size": 32, "layers": 4, "width": 32, "patch_size": 8, "head_width": 16}
@@ -259,6 +259,25 @@ def test_an_architecture_that_openclip_ships_is_not_replaced(folder: Path, tmp_p
     (tmp_path / "ViT-B-32.json").write_text(json.dumps({"embed_dim": 16, "vision_cfg": VIT, "text_cfg": TEXT}))
     with pytest.raises(ExtractorError, match="does not hold a ViT-B-32"):
         resolve_spec(f"openclip:ViT-B-32/{own}")
+
+
+def test_the_temperature_is_that_of_the_weights(folder: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    state = load_file(folder / "tiny-vit.safetensors")
+    save_file({**state, "logit_scale": torch.tensor(np.log(25.0))}, tmp_path / "warm.safetensors")
+    extractor = load_extractor(f"openclip:tiny-vit/{tmp_path}/warm.safetensors")
+    assert isinstance(extractor, TextEncoder)
+    assert temperature_of(extractor) == pytest.approx(25.0)
+
+
+def test_an_encoder_that_has_no_temperature_has_that_of_clip() -> None:
+    class Silent:
+        def embed_text(self, prompts: list[str]) -> np.ndarray:
+            return np.zeros((len(prompts), 2), np.float32)
+
+    assert temperature_of(Silent()) == 100.0
 
 
 def test_no_texts_are_no_rows(folder: Path) -> None:
