@@ -150,6 +150,7 @@ def _about(data: Labelled, attribute: Attribute) -> About:
         n_values=int((attribute.members[known].any(axis=0)).sum()),
         n_known=int(known.sum()),
         shared=adjusted_mutual_information(contingency(codes, data.label[known])) if known.any() else 0.0,
+        is_measured=attribute.is_measured,
     )
 
 

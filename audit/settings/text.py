@@ -26,6 +26,8 @@ Float64 = npt.NDArray[np.float64]
 
 SURE = 0.65
 """From this posterior on a picture has the value; between 0.35 and 0.65 it is unknown."""
+UNKNOWN = "unknown"
+"""What the texts tell where no value reaches that."""
 _BLOCK = 8192
 
 
@@ -181,6 +183,6 @@ def _confusion(
     counts: dict[tuple[str, str], int] = {}
     for seen, told in zip(truth, cells, strict=False):
         if seen is not None:
-            key = " + ".join(seen) or "none of them", " + ".join(told) or "unknown"
+            key = " + ".join(seen) or "none of them", " + ".join(told) or UNKNOWN
             counts[key] = counts.get(key, 0) + 1
     return tuple((*key, n) for key, n in sorted(counts.items()))

@@ -10,6 +10,7 @@ import pytest
 
 from audit.errors import ConfigError, ExtractorError, UnknownExtractorError, WeightsUnavailableError
 from audit.extractors import TextEncoder, load_extractor, resolve_spec, temperature_of
+from audit.extractors._taps import quarters
 from audit.extractors.openclip import _length, _open_clip, _shortened
 
 VIT = {"image_size": 32, "layers": 4, "width": 32, "patch_size": 8, "head_width": 16}
@@ -55,6 +56,13 @@ def test_a_transformer_has_class_and_patch_layers_of_its_blocks(folder: Path) ->
     assert shapes["block1.class"] == (3, 1, 32)
     assert shapes["block4.patches"] == (3, 16, 32)
     assert list(shapes) == [layer.name for layer in extractor.spec.layers]
+
+
+@pytest.mark.parametrize(
+    ("n", "places"), [(1, [0]), (2, [0, 1]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (12, [2, 5, 8, 11])]
+)
+def test_the_last_block_of_each_quarter_is_a_layer_and_of_few_blocks_every_one(n: int, places: list[int]) -> None:
+    assert quarters(n) == places
 
 
 def test_a_resnet_has_its_stages_as_layers(folder: Path) -> None:

@@ -142,7 +142,13 @@ def test_without_an_audited_sample_there_are_no_intervals_and_no_verdicts() -> N
     }
     about = computed.result.attributes[0]
     assert about.note.startswith("uncalibrated: 0 audited pictures, 200 needed")
-    assert not section(computed.result).findings
+    said = section(computed.result)
+    assert not said.findings
+    assert said.summary.startswith("Settings were read by text only (time) and nobody checked them")
+    captions = [one.caption for group in computed.result.galleries for one in (*group.common, *group.rare)]
+    assert captions
+    assert all("?" in caption for caption in captions)
+    assert "which nobody checked" in said.model_dump_json()
 
 
 def test_an_audited_sample_gives_intervals_verdicts_and_a_confusion_matrix() -> None:
@@ -158,7 +164,12 @@ def test_an_audited_sample_gives_intervals_verdicts_and_a_confusion_matrix() -> 
     about = computed.result.attributes[0]
     assert about.note == "calibrated on 300 audited pictures"
     assert sum(n for _, _, n in about.confusion) == 300
-    assert sum(n for saw, told, n in about.confusion if saw == told) > 280
+    agreed = sum(n for saw, told, n in about.confusion if saw == told)
+    silent = sum(n for _, told, n in about.confusion if told == "unknown")
+    assert agreed > 280
+    shown = section(computed.result).model_dump_json()
+    assert f"what people saw of {agreed} of the {300 - silent} audited pictures" in shown
+    assert "?" not in "".join(one.caption for group in computed.result.galleries for one in group.rare)
 
 
 @pytest.mark.parametrize(
