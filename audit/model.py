@@ -210,9 +210,10 @@ class DatasetView:
         What :func:`audit.duplicates.find.find_within` finds, searched once for all analyses; None: not searched yet.
     tops
         Comes with ``dna``: its rows are the neurons of that.
-    texts : mapping of text to float32 (d,), unit length
-        Where texts have a place in the space of ``vectors``: every one of :func:`audit.settings.prompts.prompts`. None
-        where the extractor embeds no texts.
+    texts : mapping of text to float32 (d,)
+        Where texts have a place in the space of ``vectors``: every one of :func:`audit.settings.prompts.prompts`, as
+        long as the model's temperature, so that its product with a vector is the model's logit. None where the
+        extractor embeds no texts.
     """
 
     name: str

@@ -21,10 +21,10 @@ from workers.steps.params import PARTS_VERSION, CopiesParams, PartsParams, Texts
 CHUNK = 256
 """Pictures of one step; so much of the work is lost when a worker is killed."""
 
-TEXTS = 1024
+TEXTS = 256
 """Texts of one step."""
 
-TEXTS_VERSION = 1
+TEXTS_VERSION = 2
 """Goes up whenever the same texts and extractor can give other vectors."""
 
 

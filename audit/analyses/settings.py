@@ -25,7 +25,7 @@ from audit.settings.results import About, Contexts, GapRow, SettingsResult, TopR
 from audit.settings.selection import Picked, labelled
 from audit.settings.surroundings import surroundings
 from audit.settings.tables import contexts_table, gaps_table, settings_table, splits_table
-from audit.settings.text import Reading, noted, read
+from audit.settings.text import Reading, noted, read, refuse_unknown
 from audit.settings.ties import find_ties, is_dominant
 from audit.settings.verdicts import UNCOMMON, Cell, Labelled, States, cells, states
 from audit.shown import picture
@@ -84,8 +84,9 @@ def _readings(
     if whole.texts is None or not len(data):
         return ()
     audited = {name: column_of(view.images, column, "audited") for name, column in config.audited.items()}
-    found = read(data, Picked(whole.vectors, rows), whole.texts, config, audited)
     named = {c.removeprefix(META_PREFIX) for c in view.images.column_names if c.startswith(META_PREFIX)}
+    refuse_unknown(audited, named, config)
+    found = read(data, Picked(whole.vectors, rows), whole.texts, config, audited)
     return tuple(reading for reading in found if reading.attribute.name not in named)
 
 
@@ -149,6 +150,7 @@ def _about(data: Labelled, attribute: Attribute) -> About:
         n_values=int((attribute.members[known].any(axis=0)).sum()),
         n_known=int(known.sum()),
         shared=adjusted_mutual_information(contingency(codes, data.label[known])) if known.any() else 0.0,
+        is_measured=attribute.is_measured,
     )
 
 
@@ -172,7 +174,7 @@ def _top(judged: Sequence[Cell], config: SettingsConfig) -> tuple[TopRow, ...]:
 ANALYSIS = register(
     Analysis(
         name="settings",
-        version=4,
+        version=5,
         title="Settings",
         question="In which circumstances is each class shown, and in which hardly ever?",
         datasets=1,

@@ -1,7 +1,16 @@
 """Frozen extractors: pictures in, an embedding and layers of neurons out."""
 
 from audit.extractors._calibration import calibrate, thinned
-from audit.extractors.base import Extractor, ExtractorInfo, ExtractorSpec, Features, InputSpec, Layer, TextEncoder
+from audit.extractors.base import (
+    Extractor,
+    ExtractorInfo,
+    ExtractorSpec,
+    Features,
+    InputSpec,
+    Layer,
+    TextEncoder,
+    temperature_of,
+)
 from audit.extractors.registry import (
     Scheme,
     describe_extractors,
@@ -30,5 +39,6 @@ __all__ = [
     "load_extractor",
     "model_file",
     "resolve_spec",
+    "temperature_of",
     "thinned",
 ]

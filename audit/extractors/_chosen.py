@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from audit.dna import NeuronRanges
 from audit.extractors import _cards
-from audit.extractors.base import Extractor, ExtractorSpec, Features, TextEncoder
+from audit.extractors.base import TEMPERATURE, Extractor, ExtractorSpec, Features, TextEncoder, temperature_of
 from audit.fingerprint import fingerprint
 
 
@@ -40,6 +40,11 @@ class RecalibratedWithText(Recalibrated):
         if not isinstance(self.base, TextEncoder):
             raise TypeError(f"{self.spec.name} embeds no texts")
         return self.base.embed_text(prompts)
+
+    @property
+    def temperature(self) -> float:
+        """What cosines of pictures and texts are multiplied by to be log-odds."""
+        return temperature_of(self.base) if isinstance(self.base, TextEncoder) else TEMPERATURE
 
 
 def applied(extractor: Extractor) -> Extractor:

@@ -75,8 +75,9 @@ class Taps:
 
 
 def quarters(n: int) -> list[int]:
-    """Places of the last block of each quarter of n."""
-    return sorted({round((i + 1) * n / N_TAPS) - 1 for i in range(min(N_TAPS, n))} - {-1})
+    """Places of the last block of each quarter of n; of fewer than four, every block."""
+    parts = min(N_TAPS, n)
+    return [round((i + 1) * n / parts) - 1 for i in range(parts)]
 
 
 def token_form(tower: Any) -> Form:

@@ -123,10 +123,22 @@ class Extractor(Protocol):
         ...
 
 
+TEMPERATURE = 100.0
+"""What the cosine of a picture and a text is multiplied by where its encoder does not say: CLIP's own."""
+
+
 @runtime_checkable
 class TextEncoder(Protocol):
-    """What an extractor also is when texts have a place in the space of its embedding."""
+    """What an extractor also is when texts have a place in the space of its embedding.
+
+    It may have a number ``temperature`` too: what its training multiplied cosines by before the softmax over texts.
+    """
 
     def embed_text(self, prompts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Embed n texts, float32 (n, d), not normalised; near what they describe by cosine."""
         ...
+
+
+def temperature_of(encoder: TextEncoder) -> float:
+    """What cosines of pictures and texts are multiplied by to be log-odds."""
+    return float(getattr(encoder, "temperature", TEMPERATURE))

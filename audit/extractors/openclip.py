@@ -6,8 +6,10 @@ interpolation and normalisation.
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -21,15 +23,22 @@ from safetensors import SafetensorError
 from audit.errors import ExtractorError, UnknownExtractorError, WeightsUnavailableError
 from audit.extractors import _files, _torchvision
 from audit.extractors._hub import hub
-from audit.extractors._names import OPTIONS, PRE, size_of, split_options
+from audit.extractors._names import BF16, OPTIONS, PRE, size_of, split_options, suffix
 from audit.extractors._network import Identity, Network, Preprocessing, carded, identity, resolved
 from audit.extractors._taps import Taps
 from audit.extractors._torch import TorchRun, device, frozen, to_numpy
 from audit.extractors.base import ExtractorSpec, InputSpec
+from audit.fingerprint import fingerprint
 
 VERSION = 2
 """2: registers are a layer of their own, and outlier tokens do not count."""
 _PROMPTS = 64
+_STEP = 8
+"""Texts are cut to a multiple of so many tokens."""
+_CONFIG = ("embed_dim", "vision_cfg", "text_cfg")
+"""What the configuration of a model must hold."""
+_UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, AssertionError, UnpicklingError, SafetensorError)
+"""What loading weights that are no weights of the model raises."""
 _FITS = {"shortest": "crop", "squash": "squash", "longest": "pad"}
 
 
@@ -49,6 +58,8 @@ class Weights:
         The file.
     options : set of str
         ``bf16``, ``pre``, ``size=N``: see :mod:`audit.extractors._names`.
+    config : str
+        Hash of the model's configuration; empty for an architecture that OpenCLIP ships.
     """
 
     name: str
@@ -56,13 +67,17 @@ class Weights:
     pretrained: str
     path: Path
     options: frozenset[str] = frozenset()
+    config: str = ""
 
     @property
     def identity(self) -> Identity:
         """What the extractor is called and made of."""
         tag = "" if self.pretrained == str(self.path) else self.pretrained
         sha256 = _files.sha256(self.path)
-        return identity("openclip", self.model, sha256, version=VERSION, tag=tag, options=self.options)
+        own = f"{self.model}@{self.config[:12]}{suffix(self.options - {BF16})}" if self.config else ""
+        return identity(
+            "openclip", self.model, sha256, version=VERSION, tag=tag, options=self.options, architecture=own
+        )
 
 
 class OpenClip(Network):
@@ -91,20 +106,27 @@ class OpenClip(Network):
         """
         if PRE in self._weights.options:
             raise ExtractorError(self._weights.name, f"texts have no place in #{PRE} features: leave #{PRE} out")
-        encode, tokenise = self._text
+        encode, tokenise, _ = self._text
         parts = [encode(tokenise(list(prompts[i : i + _PROMPTS]))) for i in range(0, len(prompts), _PROMPTS)]
         return np.concatenate([np.zeros((0, self.spec.dimension), np.float32), *parts])
 
+    @property
+    def temperature(self) -> float:
+        """What the training multiplied cosines of pictures and texts by; the text tower is loaded on first use."""
+        return float(self._text[2])
+
     @cached_property
-    def _text(self) -> tuple[Any, Any]:
-        model = _model(self._weights).eval().requires_grad_(False)
+    def _text(self) -> tuple[Any, Any, float]:
+        model, chosen = _model(self._weights).eval().requires_grad_(False), device()
         model.visual = None
+        model.to(chosen)
 
         def encode(tokens: Any) -> npt.NDArray[np.float32]:
-            with frozen("cpu"):
-                return to_numpy(model.encode_text(tokens))
+            with frozen(chosen):
+                length = _length(model, tokens)
+                return to_numpy(_shortened(model, length).encode_text(tokens[:, :length].to(chosen)))
 
-        return encode, _tokeniser(self._weights)
+        return encode, _tokeniser(self._weights), float(model.logit_scale.detach().exp())
 
 
 def load(rest: str) -> OpenClip:
@@ -133,18 +155,53 @@ def find(rest: str) -> Weights:
     open_clip, name = _open_clip(), f"openclip:{rest}"
     rest, options = split_options(name, rest, OPTIONS)
     model, _, pretrained = rest.partition("/")
+    _configure(name, model, Path(pretrained).expanduser())
     if open_clip.get_model_config(model) is None:
-        raise UnknownExtractorError(name, f"OpenCLIP has no model {model!r}; see open_clip.list_models()")
+        raise UnknownExtractorError(
+            name,
+            f"OpenCLIP has no model {model!r}; see open_clip.list_models(), or put the configuration of your own model "
+            f"beside its weights as {model}.json",
+        )
     tags = open_clip.list_pretrained_tags_by_model(model)
     if pretrained in tags:
         return Weights(name, model, pretrained, _download(name, model, pretrained), options)
     path = Path(pretrained).expanduser()
     if path.is_file():
-        return Weights(name, model, str(path), path, options)
+        return Weights(name, model, str(path), path, options, _own_config(model))
     if path.suffix or "/" in pretrained:
         raise WeightsUnavailableError(name, f"there is no weights file {str(path)!r}; give the path of one that exists")
     known = ", ".join(tags) or "none: give the path of a .safetensors file"
     raise UnknownExtractorError(name, f"{model} has no pretrained tag {pretrained!r}; there are: {known}")
+
+
+def _configure(name: str, model: str, path: Path) -> None:
+    """Let OpenCLIP know the configuration ``MODEL.json`` beside weights of one's own, if there is one.
+
+    An architecture that OpenCLIP ships is never replaced.
+    """
+    if model in _shipped() or not path.is_file() or not (beside := path.with_name(f"{model}.json")).is_file():
+        return
+    try:
+        config = json.loads(beside.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ExtractorError(name, f"{beside} beside the weights is no JSON: {error}") from error
+    missing = [key for key in _CONFIG if key not in config]
+    if missing:
+        raise ExtractorError(name, f"{beside} beside the weights lacks {', '.join(missing)}: see OpenCLIP's own")
+    if _open_clip().get_model_config(model) != config:
+        _open_clip().add_model_config(beside)
+
+
+def _own_config(model: str) -> str:
+    """Hash of the configuration of a model that OpenCLIP does not ship; empty for one that it does."""
+    return "" if model in _shipped() else fingerprint("openclip-config", _open_clip().get_model_config(model))
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> frozenset[str]:
+    """The architectures that OpenCLIP itself brings."""
+    folder = Path(_open_clip().__file__).parent / "model_configs"
+    return frozenset(file.stem for file in folder.glob("*.json"))
 
 
 def _download(name: str, model: str, tag: str) -> Path:
@@ -169,7 +226,7 @@ def _model(weights: Weights) -> Any:
         return open_clip.create_model(
             weights.model, pretrained=weights.pretrained, weights_only=True, force_image_size=size
         )
-    except (OSError, RuntimeError, ValueError, KeyError, UnpicklingError, SafetensorError) as error:
+    except _UNREADABLE as error:
         message = f"{weights.path} does not hold a {weights.model} that can be read safely: {error}"
         raise ExtractorError(weights.name, message) from error
 
@@ -185,6 +242,28 @@ def _leave_out_projection(name: str, visual: Any) -> None:
         visual.head = torch.nn.Sequential(OrderedDict(pools))
     else:
         raise ExtractorError(name, f"its image tower has no projection that could be left out: name it without #{PRE}")
+
+
+def _length(model: Any, tokens: Any) -> int:
+    """How many tokens decide the vectors of a batch: where texts only look back, none after the last end of a text."""
+    whole = int(tokens.shape[1])
+    if getattr(model, "attn_mask", None) is None or getattr(model, "text_pool_type", "") != "argmax":
+        return whole
+    last = int(tokens.argmax(dim=1).max()) + 1
+    return min(whole, -(-last // _STEP) * _STEP)
+
+
+def _shortened(model: Any, length: int) -> Any:
+    """The same model for texts of that many tokens: it shares all weights, so that other threads are not disturbed."""
+    import torch
+
+    if getattr(model, "attn_mask", None) is None or length == len(model.attn_mask):
+        return model
+    short = copy(model)
+    short._parameters, short._buffers = dict(model._parameters), dict(model._buffers)
+    short.positional_embedding = torch.nn.Parameter(model.positional_embedding[:length], requires_grad=False)
+    short.attn_mask = model.attn_mask[:length, :length]
+    return short
 
 
 def _tokeniser(weights: Weights) -> Any:

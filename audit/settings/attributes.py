@@ -59,8 +59,9 @@ class Attribute:
         return known
 
     def shown(self, row: int) -> str:
-        """The values of one image in words: ``place = water``."""
-        return f"{self.name} = {' + '.join(np.array(self.values)[self.members[row]].tolist())}"
+        """The values of one image in words: ``place = water``, with a question mark where nobody calibrated them."""
+        doubt = "" if self.is_measured else "?"
+        return f"{self.name} = {' + '.join(np.array(self.values)[self.members[row]].tolist())}{doubt}"
 
 
 def attribute_of(

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from audit.report import Block, Column, ImagesBlock, TableBlock, TextBlock
-from audit.settings.results import About, ContextGroup, Gallery, GapRow, SettingsResult
+from audit.settings.attributes import MISSING
+from audit.settings.results import About, ContextGroup, Gallery, GapRow, SettingsResult, TopRow
+from audit.settings.text import UNKNOWN
 from audit.shown import counted
 
 Format = Literal["text", "integer", "number", "percent"]
@@ -17,15 +19,15 @@ _SOURCES = {"metadata": "metadata column", "context": "edges of the pictures", "
 def blocks(result: SettingsResult) -> tuple[Block, ...]:
     """What goes together most, the settings, the pictures of common and uncommon settings, the contexts."""
     found: list[Block] = []
-    if result.top:
-        found.append(_associations(result))
+    if together := _told(result):
+        found.append(_associations(result, together))
     if result.attributes:
         found.append(_settings(result))
     if result.gaps:
         found.append(_gaps(result))
     found += [_confusion(about) for about in result.attributes if about.confusion]
     if result.galleries:
-        found.append(_galleries(result.galleries, result.config.tau))
+        found.append(_galleries(result.galleries, result.config.tau, _doubt(result)))
     if result.contexts.groups:
         found.append(_contexts(result))
     return tuple(found)
@@ -39,17 +41,31 @@ def columns_of(titles: Sequence[str], formats: Sequence[Format]) -> tuple[Column
     )
 
 
-def _associations(result: SettingsResult) -> TableBlock:
+def _told(result: SettingsResult) -> tuple[TopRow, ...]:
+    """The strongest associations, without what texts do not tell; with a question mark where nobody calibrated them."""
+    about = {one.name: one for one in result.attributes}
+    rows = [row for row in result.top if row[2] != MISSING or about[row[1]].source != "text"]
+    return tuple(row if about[row[1]].is_measured else (*row[:2], f"{row[2]}?", *row[3:]) for row in rows)
+
+
+def _doubt(result: SettingsResult) -> str:
+    """What a question mark means, where there is one."""
+    if all(about.is_measured for about in result.attributes):
+        return ""
+    return " With a question mark: as texts have it, which nobody checked."
+
+
+def _associations(result: SettingsResult, rows: tuple[TopRow, ...]) -> TableBlock:
     return TableBlock(
         title="Classes and settings that go together most",
         columns=columns_of(
             ("Class", "Setting", "Value", "Images", "Of", "Share", "Smoothed from", "to", "p (family-wise)"),
             ("text", "text", "text", "integer", "integer", "percent", "percent", "percent", "number"),
         ),
-        rows=result.top,
+        rows=rows,
         source="settings",
         note="Share: images in the setting, of the images of the class whose setting is known. The interval is that "
-        "of the smoothed share.",
+        f"of the smoothed share.{_doubt(result)}",
     )
 
 
@@ -77,7 +93,18 @@ def _confusion(about: About) -> TableBlock:
         title=f"What people saw and what the texts said: {about.name}",
         columns=columns_of(("Seen by people", "Told by texts", "Images"), ("text", "text", "integer")),
         rows=about.confusion[:50],
-        note=f"{about.note}.",
+        note=f"{_agreement(about)} Scores are {about.note}.",
+    )
+
+
+def _agreement(about: About) -> str:
+    """In how many of the audited pictures the texts agree with people, and of how many they say nothing."""
+    silent = sum(n for _, told, n in about.confusion if told == UNKNOWN)
+    told = sum(n for *_, n in about.confusion) - silent
+    right = sum(n for seen, said, n in about.confusion if said == seen)
+    return (
+        f"The texts say what people saw of {right:,} of the {counted(told, 'audited picture')} of which they say "
+        f"anything, and nothing of {silent:,} others."
     )
 
 
@@ -107,13 +134,13 @@ def _gap_row(gap: GapRow, *, is_corrected: bool) -> tuple[str | int | float | No
     return (*names, gap.n_common, gap.n_uncommon, *accuracies, *points)
 
 
-def _galleries(shown: Sequence[Gallery], tau: float) -> ImagesBlock:
+def _galleries(shown: Sequence[Gallery], tau: float, doubt: str) -> ImagesBlock:
     return ImagesBlock(
         title="Each class in its most usual and in its rarest settings",
         groups=tuple((*one.common, *one.rare) for one in shown),
         captions=tuple(_gallery_caption(one) for one in shown),
         note=f"Rare: fewer than 25% of the class. Uncommon: fewer than {tau:.0%}, beyond doubt. Every picture with its "
-        "state: tables/splits.parquet.",
+        f"state: tables/splits.parquet.{doubt}",
     )
 
 

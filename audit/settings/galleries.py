@@ -70,8 +70,9 @@ def galleries(
 
 
 def said(attributes: Sequence[Attribute], row: int) -> str:
-    """The settings of one image in words: ``place = water, time = night``."""
-    return ", ".join(attribute.shown(row) for attribute in attributes)
+    """The settings of one image in words: ``place = water, time = night``; what texts do not tell is left out."""
+    told = [attribute.shown(row) for attribute in attributes if attribute.source != "text" or attribute.is_known[row]]
+    return ", ".join(told) or "no setting told"
 
 
 def _rare(attributes: Sequence[Attribute], rare: Float64, row: int) -> str:

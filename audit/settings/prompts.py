@@ -7,9 +7,10 @@ templates: Radford et al., "Learning Transferable Visual Models From Natural Lan
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+import numpy as np
+from pydantic import Field, StringConstraints
 
 from audit.analyses.base import Config
 
@@ -27,10 +28,20 @@ TEMPLATES = (
 )
 
 
+CARRIERS = ("bird", "car", "cat", "deer", "dog", "frog", "horse", "plane", "ship", "truck")
+"""FOCUS's classes: they carry every setting beside the classes of a dataset, which may be few or tied to settings."""
+MOST_CLASSES = 40
+"""Classes of a dataset whose texts are embedded; so texts stay few however many classes there are."""
+
+Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
 class Words(Config):
     """One setting in words."""
 
-    values: Mapping[str, str] = Field(description="Value to the words that follow the class: 'at night'.")
+    values: Mapping[Phrase, Phrase] = Field(
+        min_length=1, description="Value to the words that follow the class: 'at night'."
+    )
     exclusive: bool = Field(True, description="Whether a picture has at most one of the values.")
 
 
@@ -69,14 +80,17 @@ def vocabulary(config: SettingsConfig) -> Mapping[str, Words]:
 
 def prompts(classes: Iterable[str], config: SettingsConfig) -> tuple[str, ...]:
     """Every text that is needed for pictures of these classes, sorted: what a text encoder has to embed."""
-    found = {
-        text
-        for label in classes
-        for words in vocabulary(config).values()
-        for phrase in ("", *words.values.values())
-        for text in texts_of(noun(label, config), phrase)
-    }
+    phrases = {phrase for words in vocabulary(config).values() for phrase in ("", *words.values.values())}
+    found = {text for name in carriers(classes, config) for phrase in phrases for text in texts_of(name, phrase)}
     return tuple(sorted(found))
+
+
+def carriers(classes: Iterable[str], config: SettingsConfig) -> tuple[str, ...]:
+    """The words that settings are told of, sorted: FOCUS's classes, and those of the dataset, if many evenly chosen."""
+    own = sorted({noun(label, config) for label in classes})
+    if len(own) > MOST_CLASSES:
+        own = [own[i] for i in np.linspace(0, len(own) - 1, MOST_CLASSES).round().astype(int)]
+    return tuple(sorted({*CARRIERS, *own}))
 
 
 def texts_of(name: str, phrase: str = "") -> Sequence[str]:

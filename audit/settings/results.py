@@ -17,6 +17,8 @@ class About(Result):
     n_known: int
     shared: float
     """Adjusted mutual information of the setting and the class: 0 none, 1 one says the other."""
+    is_measured: bool = True
+    """Whether its values are known well enough for intervals, verdicts and findings."""
     note: str = ""
     """What a reader has to know about where it comes from."""
     confusion: tuple[tuple[str, str, int], ...] = ()

@@ -33,7 +33,10 @@ def summary(result: SettingsResult) -> str:
     """The section in a sentence or two."""
     if not result.attributes:
         return f"No metadata column describes a setting, and {_no_contexts(result.contexts)}."
-    names = ", ".join(about.name for about in result.attributes)
+    names = ", ".join(about.name for about in result.attributes if about.is_measured)
+    if not names:
+        guessed = ", ".join(about.name for about in result.attributes)
+        return f"Settings were read by text only ({guessed}) and nobody checked them: nothing is concluded from them."
     if result.dominant:
         tied = ", ".join(f"{tie.label} to {_place(tie)}" for tie in result.dominant[:3])
         n = len({tie.label for tie in result.dominant})

@@ -88,6 +88,8 @@ LOOKING = Analysis(
 class Worded:
     """The classical extractor, which also finds a place for texts: along the axis of their length."""
 
+    temperature = 20.0
+
     def __init__(self) -> None:
         self._base = load_extractor("classical")
         self.spec = self._base.spec.model_copy(update={"name": "worded"})
@@ -191,7 +193,7 @@ def test_texts_are_embedded_where_the_extractor_embeds_texts(
     manifest.write_text("\n".join([f"{head},label", *labelled]))
     _, seen = audited(service, manifest, "worded")
     assert seen.texts is not None
-    assert {text: vector.index(1) for text, vector in seen.texts.items()} == {"a sea": 5, "a shore": 7}
+    assert {text: vector.index(20) for text, vector in seen.texts.items()} == {"a sea": 5, "a shore": 7}
 
 
 def test_no_texts_are_embedded_by_an_extractor_of_pictures_alone(service: Service, manifest: Path) -> None:

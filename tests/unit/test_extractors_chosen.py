@@ -16,6 +16,7 @@ from audit.extractors import (
     load_extractor,
     registry,
     resolve_spec,
+    temperature_of,
 )
 from audit.extractors.base import Extractor, ExtractorInfo
 
@@ -79,6 +80,8 @@ def test_ranges_of_another_extractor_are_refused() -> None:
 
 def test_an_extractor_that_embeds_texts_still_does(monkeypatch: pytest.MonkeyPatch) -> None:
     class Speaking:
+        temperature = 14.0
+
         def __init__(self, base: Extractor) -> None:
             self.spec, self.ranges, self.features = base.spec, base.ranges, base.features
 
@@ -93,6 +96,7 @@ def test_an_extractor_that_embeds_texts_still_does(monkeypatch: pytest.MonkeyPat
     loaded = load_extractor("speaking")
     assert isinstance(loaded, TextEncoder)
     assert loaded.embed_text(["a dog"]).tolist() == [[0.5] * 472]
+    assert temperature_of(loaded) == 14.0
 
 
 def test_an_extractor_without_texts_gets_none() -> None:

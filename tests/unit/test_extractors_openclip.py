@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from audit.errors import ConfigError, ExtractorError, UnknownExtractorError, WeightsUnavailableError
-from audit.extractors import TextEncoder, load_extractor, resolve_spec
-from audit.extractors.openclip import _open_clip
+from audit.extractors import TextEncoder, load_extractor, resolve_spec, temperature_of
+from audit.extractors._taps import quarters
+from audit.extractors.openclip import _length, _open_clip, _shortened
 
 VIT = {"image_size": 32, "layers": 4, "width": 32, "patch_size": 8, "head_width": 16}
 RESNET = {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None}
@@ -55,6 +56,13 @@ def test_a_transformer_has_class_and_patch_layers_of_its_blocks(folder: Path) ->
     assert shapes["block1.class"] == (3, 1, 32)
     assert shapes["block4.patches"] == (3, 16, 32)
     assert list(shapes) == [layer.name for layer in extractor.spec.layers]
+
+
+@pytest.mark.parametrize(
+    ("n", "places"), [(1, [0]), (2, [0, 1]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (12, [2, 5, 8, 11])]
+)
+def test_the_last_block_of_each_quarter_is_a_layer_and_of_few_blocks_every_one(n: int, places: list[int]) -> None:
+    assert quarters(n) == places
 
 
 def test_a_resnet_has_its_stages_as_layers(folder: Path) -> None:
@@ -198,6 +206,86 @@ def test_texts_lie_in_the_space_of_the_pictures(folder: Path) -> None:
     embedded = extractor.embed_text(["a photo of a dog", "a photo of the sea"])
     assert (embedded.shape, embedded.dtype) == ((2, 16), np.float32)
     np.testing.assert_allclose(embedded[:1], expected, atol=1e-5)
+
+
+def test_texts_cut_to_their_length_have_the_vectors_of_the_whole_context(folder: Path) -> None:
+    import torch
+
+    config = {"embed_dim": 16, "vision_cfg": VIT, "text_cfg": {**TEXT, "context_length": 77, "layers": 3}}
+    (folder / "tiny-long.json").write_text(json.dumps(config))
+    open_clip = _open_clip()
+    open_clip.add_model_config(folder / "tiny-long.json")
+    torch.manual_seed(0)
+    model = open_clip.create_model("tiny-long").eval()
+    tokens = open_clip.get_tokenizer("tiny-long")(["a dog", "a photo of a greater swiss mountain dog in the rain"])
+    length = _length(model, tokens)
+    assert length == 16
+    with torch.inference_mode():
+        cut = _shortened(model, length).encode_text(tokens[:, :length])
+        np.testing.assert_allclose(cut.numpy(), model.encode_text(tokens).numpy(), atol=1e-5)
+    assert len(model.positional_embedding) == 77
+
+
+def test_texts_that_look_ahead_are_not_cut(folder: Path) -> None:
+    class Ahead:
+        attn_mask = None
+        text_pool_type = "argmax"
+
+    tokens = _open_clip().get_tokenizer("ViT-B-32")(["a dog"])
+    model = Ahead()
+    assert _length(model, tokens) == 77
+    assert _shortened(model, 77) is model
+
+
+def test_a_model_of_ones_own_has_its_configuration_beside_its_weights(folder: Path, tmp_path: Path) -> None:
+    own = tmp_path / "weights.safetensors"
+    own.write_bytes((folder / "tiny-vit.safetensors").read_bytes())
+    with pytest.raises(UnknownExtractorError, match=r"beside its weights as of-mine\.json"):
+        resolve_spec(f"openclip:of-mine/{own}")
+    config = {"embed_dim": 16, "vision_cfg": VIT, "text_cfg": TEXT}
+    (tmp_path / "of-mine.json").write_text(json.dumps(config))
+    first = resolve_spec(f"openclip:of-mine/{own}")
+    (tmp_path / "of-mine.json").write_text(json.dumps({**config, "quick_gelu": True}))
+    second = resolve_spec(f"openclip:of-mine/{own}")
+    assert first.name == second.name == "openclip:of-mine"
+    assert first.fingerprint != second.fingerprint
+    assert (load_extractor(f"openclip:of-mine/{own}").features(batch(2)).embedding != 0).any()
+
+
+@pytest.mark.parametrize(("text", "said"), [("{", "is no JSON"), ('{"embed_dim": 16}', "lacks vision_cfg, text_cfg")])
+def test_a_configuration_that_is_none_says_what_it_lacks(folder: Path, tmp_path: Path, text: str, said: str) -> None:
+    own = tmp_path / "weights.safetensors"
+    own.write_bytes((folder / "tiny-vit.safetensors").read_bytes())
+    (tmp_path / "of-nobody.json").write_text(text)
+    with pytest.raises(ExtractorError, match=said):
+        resolve_spec(f"openclip:of-nobody/{own}")
+
+
+def test_an_architecture_that_openclip_ships_is_not_replaced(folder: Path, tmp_path: Path) -> None:
+    own = tmp_path / "weights.safetensors"
+    own.write_bytes((folder / "tiny-vit.safetensors").read_bytes())
+    (tmp_path / "ViT-B-32.json").write_text(json.dumps({"embed_dim": 16, "vision_cfg": VIT, "text_cfg": TEXT}))
+    with pytest.raises(ExtractorError, match="does not hold a ViT-B-32"):
+        resolve_spec(f"openclip:ViT-B-32/{own}")
+
+
+def test_the_temperature_is_that_of_the_weights(folder: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    state = load_file(folder / "tiny-vit.safetensors")
+    save_file({**state, "logit_scale": torch.tensor(np.log(25.0))}, tmp_path / "warm.safetensors")
+    extractor = load_extractor(f"openclip:tiny-vit/{tmp_path}/warm.safetensors")
+    assert isinstance(extractor, TextEncoder)
+    assert temperature_of(extractor) == pytest.approx(25.0)
+
+
+def test_an_encoder_that_has_no_temperature_has_that_of_clip() -> None:
+    class Silent:
+        def embed_text(self, prompts: list[str]) -> np.ndarray:
+            return np.zeros((len(prompts), 2), np.float32)
+
+    assert temperature_of(Silent()) == 100.0
 
 
 def test_no_texts_are_no_rows(folder: Path) -> None:

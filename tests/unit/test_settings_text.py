@@ -1,4 +1,4 @@
-"""Settings by text: planted vectors whose truth is known, a small text and image tower, calibration and modes."""
+"""Settings by text: planted vectors whose truth is known, a small text and image tower, calibration."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from sklearn.linear_model import LogisticRegression
 
 from audit.analyses.settings import compute, section
-from audit.maths.two_modes import fit_two_modes
+from audit.errors import ConfigError
 from audit.model import DatasetView
 from audit.settings.attributes import MISSING
 from audit.settings.calibration import calibrate, platt
 from audit.settings.config import SettingsConfig
-from audit.settings.prompts import FOCUS, TEMPLATES, Words, noun, prompts, texts_of
-from audit.settings.text import evidence, posteriors, scores
+from audit.settings.prompts import CARRIERS, FOCUS, MOST_CLASSES, TEMPLATES, Words, carriers, noun, prompts, texts_of
+from audit.settings.text import posteriors, scores
 from audit.settings.verdicts import Labelled
 from tests.extractor_models import Models
 from tests.views import unit, view_of
@@ -28,6 +29,7 @@ from tests.views import unit, view_of
 TIME = {"time": Words(values={"day": "during the day", "night": "at night"})}
 CONFIG = SettingsConfig(n_permutations=99, vocabulary=TIME)
 D = 32
+TEMPERATURE = 30
 
 
 def directions() -> dict[str, npt.NDArray[np.float64]]:
@@ -37,16 +39,17 @@ def directions() -> dict[str, npt.NDArray[np.float64]]:
 
 
 def planted(truth: list[str], labels: list[str], seed: int = 0) -> DatasetView:
-    """Pictures and texts in one space: the class, something of the setting, and noise; every text has its own bias."""
+    """Pictures and texts in one space: the class, something of the setting, and noise; other classes lie anywhere."""
     known, rng = directions(), np.random.default_rng(seed)
     vectors = np.stack([known[c] + 0.5 * known[t] for c, t in zip(labels, truth, strict=True)])
     view = view_of(vectors + 0.06 * rng.normal(size=vectors.shape), labels=labels)
     texts = {}
     for text in prompts(set(labels), CONFIG):
-        name = next(c for c in ("boat", "car") if c in text)
+        name = next((c for c in ("boat", "car") if c in text), None)
         value = next((v for v, phrase in TIME["time"].values.items() if phrase in text), None)
-        place = known[name] + (0.4 * known[value] if value else 0) + 0.02 * rng.normal(size=D)
-        texts[text] = unit(place[None])[0]
+        place = known[name] if name else rng.normal(size=D) / np.sqrt(D)
+        place = place + (0.4 * known[value] if value else 0) + 0.02 * rng.normal(size=D)
+        texts[text] = TEMPERATURE * unit(place[None])[0]
     return dataclasses.replace(view, texts=texts)
 
 
@@ -58,7 +61,7 @@ def nights(share: float, n: int = 300) -> tuple[list[str], list[str]]:
 
 def test_the_texts_are_those_of_every_class_in_every_setting_and_in_none() -> None:
     found = prompts(["boat", "flat_fish"], CONFIG)
-    assert len(found) == 2 * 3 * len(TEMPLATES)
+    assert len(found) == (2 + len(CARRIERS)) * 3 * len(TEMPLATES)
     assert "a photo of a boat at night." in found
     assert "a photo of a flat fish." in found
     assert found == prompts(["flat_fish", "boat", "boat"], CONFIG)
@@ -75,16 +78,38 @@ def test_the_vocabulary_is_that_of_focus() -> None:
     assert [name for name, words in FOCUS.items() if not words.exclusive] == ["location"]
 
 
-def test_the_score_is_the_hand_worked_difference_of_cosines() -> None:
+def test_the_score_is_the_hand_worked_mean_over_classes() -> None:
     config = SettingsConfig(vocabulary={"time": Words(values={"night": "at night"})})
-    texts = {text: np.array([1.0, 0.0], np.float32) for text in texts_of("boat")}
-    texts |= {text: np.array([0.6, 0.8], np.float32) for text in texts_of("boat", "at night")}
+    texts = {text: np.array([10.0, 0.0], np.float32) for text in prompts(["boat"], config)}
+    texts |= {text: np.array([6.0, 8.0], np.float32) for text in texts_of("boat", "at night")}  # 1 of 11 classes
     data = Labelled(("boat",), np.zeros(2, np.int64), np.arange(2))
     vectors = np.array([[0.0, 1.0], [1.0, 0.0]], np.float32)
-    assert scores(data, vectors, texts, (config.vocabulary or {})["time"], config)[:, 0] == pytest.approx([0.8, -0.4])
+    found = scores(data, vectors, texts, (config.vocabulary or {})["time"], config)[:, 0]
+    assert found == pytest.approx([8 / 11, -4 / 11])
 
 
-@pytest.mark.parametrize("share", [0.04, 0.3, 0.9])
+def test_the_score_of_a_picture_is_the_same_whatever_its_class() -> None:
+    truth, labels = nights(0.3)
+    view, words = planted(truth, labels), TIME["time"]
+    assert view.texts is not None
+    label = np.array([0 if one == "boat" else 1 for one in labels])
+    data = Labelled(("boat", "car"), label, np.arange(len(label)))
+    swapped = Labelled(("boat", "car"), 1 - label, np.arange(len(label)))
+    found = [scores(one, view.vectors, view.texts, words, CONFIG) for one in (data, swapped)]
+    assert found[0].tobytes() == found[1].tobytes()
+
+
+def test_texts_stay_few_however_many_classes_there_are() -> None:
+    config = SettingsConfig()
+    many = [f"thing {i:04d}" for i in range(1000)]
+    chosen = carriers(many, config)
+    assert len(chosen) == MOST_CLASSES + len(CARRIERS)
+    assert {"thing 0000", "thing 0999", *CARRIERS} <= set(chosen)
+    assert len(prompts(many, config)) == len(chosen) * 17 * len(TEMPLATES)
+    assert carriers(reversed(many), config) == chosen
+
+
+@pytest.mark.parametrize("share", [0.0, 0.04, 0.3, 0.9, 1.0])
 def test_planted_settings_are_read_at_any_prevalence(share: float) -> None:
     truth, labels = nights(share)
     splits = compute([planted(truth, labels)], CONFIG, np.random.default_rng(0)).tables["splits"].to_pylist()
@@ -95,24 +120,17 @@ def test_planted_settings_are_read_at_any_prevalence(share: float) -> None:
     assert np.mean(known) > 0.97
 
 
-def test_a_rare_setting_is_not_read_more_often_than_it_is_by_two_modes() -> None:
-    rng = np.random.default_rng(2)
-    truth = rng.random(1000) < 0.04
-    night = np.where(truth, 0.04, 0.0) + 0.01 * rng.normal(size=1000)
-    day = np.where(truth, 0.0, 0.04) + 0.01 * rng.normal(size=1000) + 0.1
-    told = posteriors(evidence(np.stack([night, day], axis=1)), exclusive=True)[:, 0] >= 0.65
-    assert told.mean() == pytest.approx(truth.mean(), abs=0.01)
+def test_of_values_that_do_not_exclude_each_other_those_near_the_best_are_told() -> None:
+    found = posteriors(np.array([[2.0, 1.9, 1.0], [-1.0, -3.0, -1.0]]), exclusive=False)
+    assert found == pytest.approx(1 / (1 + np.exp(-np.array([[2.0, 1.8, 0.0], [-1.0, -5.0, -1.0]]))))
 
 
-def test_scores_with_one_mode_tell_nothing() -> None:
-    logits = evidence(np.random.default_rng(0).normal(size=(500, 2)))
-    assert (logits == 0).all()
-    assert posteriors(logits, exclusive=True) == pytest.approx(1 / 3)
-
-
-def test_values_that_do_not_exclude_each_other_are_judged_by_themselves() -> None:
-    found = posteriors(np.array([[2.0, 2.0]]), exclusive=False)
-    assert found == pytest.approx(1 / (1 + np.exp(-2)))
+@given(st.lists(st.floats(-30, 30), min_size=1, max_size=8))
+def test_values_that_exclude_each_other_leave_room_for_none_of_them(logits: list[float]) -> None:
+    found = posteriors(np.array([logits]), exclusive=True)[0]
+    none = 1 / (1 + np.exp(logits).sum())
+    assert found == pytest.approx(np.exp(logits) * none)
+    assert (posteriors(np.array([[-9.0] * len(logits)]), exclusive=True) < 0.01).all()
 
 
 def test_without_an_audited_sample_there_are_no_intervals_and_no_verdicts() -> None:
@@ -124,7 +142,13 @@ def test_without_an_audited_sample_there_are_no_intervals_and_no_verdicts() -> N
     }
     about = computed.result.attributes[0]
     assert about.note.startswith("uncalibrated: 0 audited pictures, 200 needed")
-    assert not section(computed.result).findings
+    said = section(computed.result)
+    assert not said.findings
+    assert said.summary.startswith("Settings were read by text only (time) and nobody checked them")
+    captions = [one.caption for group in computed.result.galleries for one in (*group.common, *group.rare)]
+    assert captions
+    assert all("?" in caption for caption in captions)
+    assert "which nobody checked" in said.model_dump_json()
 
 
 def test_an_audited_sample_gives_intervals_verdicts_and_a_confusion_matrix() -> None:
@@ -140,7 +164,44 @@ def test_an_audited_sample_gives_intervals_verdicts_and_a_confusion_matrix() -> 
     about = computed.result.attributes[0]
     assert about.note == "calibrated on 300 audited pictures"
     assert sum(n for _, _, n in about.confusion) == 300
-    assert sum(n for saw, told, n in about.confusion if saw == told) > 280
+    agreed = sum(n for saw, told, n in about.confusion if saw == told)
+    silent = sum(n for _, told, n in about.confusion if told == "unknown")
+    assert agreed > 280
+    shown = section(computed.result).model_dump_json()
+    assert f"what people saw of {agreed} of the {300 - silent} audited pictures" in shown
+    assert "?" not in "".join(one.caption for group in computed.result.galleries for one in group.rare)
+
+
+@pytest.mark.parametrize(
+    ("column", "audited", "said"),
+    [
+        (["nite"], {"time": "seen"}, r"people saw 'nite' as time .* none of its values: day, night"),
+        (["night"], {"tiem": "seen"}, r"audited names 'tiem', which is no setting; there are: seen, time"),
+        (["night"], {"time": "sen"}, r"audited names the column 'sen'; the metadata columns are: seen"),
+    ],
+)
+def test_a_misspelt_word_of_an_audited_sample_is_named(column: list[str], audited: dict[str, str], said: str) -> None:
+    truth, labels = nights(0.04)
+    view = planted(truth, labels)
+    seen = [*column, "none", "day | night", *[None] * (len(labels) - 3)]
+    view = dataclasses.replace(view, images=view.images.append_column("meta.seen", pa.array(seen)))
+    with pytest.raises(ConfigError, match=said):
+        compute([view], CONFIG.model_copy(update={"audited": audited}), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"value": {"day": "by day"}}, "value\n  Extra inputs"),
+        ({"values": {}}, "at least 1 item"),
+        ({"values": {"day": " "}}, "at least 1 character"),
+        ({"values": {"day": "by day"}, "exclusiv": True}, "exclusiv\n  Extra inputs"),
+    ],
+)
+def test_a_vocabulary_that_cannot_be_used_says_where(words: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said) as error:
+        SettingsConfig.model_validate({"vocabulary": {"time": words}})
+    assert error.value.errors()[0]["loc"][:2] == ("vocabulary", "time")
 
 
 def test_platt_scaling_is_a_logistic_regression_on_softened_targets() -> None:
@@ -158,18 +219,6 @@ def test_calibrated_values_that_exclude_each_other_add_up_to_one_with_that_of_no
     found = calibrate(scored, ("a", "b"), truth, exclusive=True)
     assert found.sum(axis=1) == pytest.approx(1, abs=0.02)  # nobody saw neither
     assert found[:, 0].mean() == pytest.approx(np.mean([t == ("a",) for t in truth]), abs=0.03)
-
-
-@given(st.floats(0.08, 0.92), st.floats(4.0, 8.0), st.integers(0, 50))
-@settings(max_examples=20, deadline=None)
-def test_two_modes_are_found_wherever_they_lie(share: float, apart: float, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    values = 0.1 + 0.01 * (rng.normal(size=800) + apart * (rng.random(800) < share))
-    modes = fit_two_modes(values)
-    assert modes is not None
-    assert modes.are_apart
-    assert modes.share == pytest.approx(share, abs=0.09)
-    assert modes.high - modes.low == pytest.approx(0.01 * apart, abs=0.004)
 
 
 def test_a_real_text_tower_of_random_weights_reads_the_whole_vocabulary(

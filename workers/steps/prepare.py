@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from audit.analyses.base import Need
 from audit.duplicates.find import NearConfig, find_within
 from audit.duplicates.kept import pairs_to_tables
 from audit.errors import ConfigError, ExtractorError
-from audit.extractors import TextEncoder
+from audit.extractors import TextEncoder, temperature_of
 from storage.parquet import vectors_array, write_table
 from storage.records import Outcome
 from workers.context import StepContext
@@ -51,7 +52,7 @@ def _search(context: StepContext, params: CopiesParams, folder: Path) -> None:
 
 
 def _embed_texts(context: StepContext, params: TextsParams, folder: Path) -> None:
-    """Embed texts to unit length."""
+    """Embed texts; as long as the temperature, so that their product with a picture is the model's logit."""
     extractor = context.runtime.extractor_of(params.extractor, params.extractor_fingerprint)
     if not isinstance(extractor, TextEncoder):
         raise ConfigError(f"{params.extractor} embeds no texts, though its family says so")
@@ -59,4 +60,5 @@ def _embed_texts(context: StepContext, params: TextsParams, folder: Path) -> Non
     if not usable.all():
         lost = params.texts[int(usable.argmin())]
         raise ExtractorError(params.extractor, f"{params.extractor} gave a vector without direction for {lost!r}")
-    write_table(pa.table({"text": params.texts, "embedding": vectors_array(vectors)}), folder / TEXTS)
+    scaled = vectors * np.float32(temperature_of(extractor))
+    write_table(pa.table({"text": params.texts, "embedding": vectors_array(scaled)}), folder / TEXTS)
