@@ -254,8 +254,14 @@ def configured(analysis: Analysis, request: AuditRequest) -> Config:
     return analysis.config.model_validate(request.analyses.get(analysis.name, {}))
 
 
+def answers(request: AuditRequest, n_datasets: int) -> tuple[str, ...]:
+    """The user's columns that hold answers, as any analysis is configured to say, also one that is left out."""
+    return tuple(sorted(frozenset().union(*(configured(one, request).answers() for one in analyses(n_datasets)))))
+
+
 def _analyse_params(analysis: Analysis, request: AuditRequest, views: tuple[ViewRef, ...]) -> AnalyseParams:
     config = configured(analysis, request).model_dump(mode="json")
+    named = answers(request, len(views)) if Need.METADATA in analysis.needs else ()
     unread = [name for name, need in (("parts", Need.PARTS), ("texts", Need.TEXTS)) if need not in analysis.needs]
     views = tuple(view.model_copy(update=dict.fromkeys(unread, ())) for view in views)
     made_of = {
@@ -264,6 +270,7 @@ def _analyse_params(analysis: Analysis, request: AuditRequest, views: tuple[View
         "config": config,
         "seed": request.seed,
         "views": [(view.name, view.fingerprint, view.copies, view.parts, view.texts) for view in views],
+        "answers": named,
     }
     return AnalyseParams(
         analysis=analysis.name,
@@ -271,6 +278,7 @@ def _analyse_params(analysis: Analysis, request: AuditRequest, views: tuple[View
         config=config,
         seed=request.seed,
         views=views,
+        answers=named,
         fingerprint=fingerprint("analysis", made_of),
     )
 
