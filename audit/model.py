@@ -172,7 +172,7 @@ class Parts:
     is_given : bool (m,)
         Whether the dataset gave the box; otherwise it is where the network looks.
     whole, foreground : PartFeatures
-        The picture; the object in its box, everything else filled.
+        The picture; the object in its box (in the middle of one that was found), everything else filled.
     backgrounds : two PartFeatures
         The picture with the (widened) box filled in two different ways: what both agree on is not the filling.
     maps : float16 (m, positions, c)
@@ -214,6 +214,9 @@ class DatasetView:
         Where texts have a place in the space of ``vectors``: every one of :func:`audit.settings.prompts.prompts`, as
         long as the model's temperature, so that its product with a vector is the model's logit. None where the
         extractor embeds no texts.
+    answers : frozenset of str
+        The user's columns that hold answers about the pictures, a model's or a person's, and no circumstance of them:
+        those that the configuration of any analysis of the audit names as such (``Config.answers``).
     """
 
     name: str
@@ -228,6 +231,7 @@ class DatasetView:
     copies: Pairs | None = None
     tops: Tops | None = None
     texts: Mapping[str, npt.NDArray[np.float32]] | None = None
+    answers: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return int(self.images.num_rows)
@@ -238,6 +242,12 @@ class DatasetView:
             return [None] * len(self)
         values: list[Any] = self.images.column(name).to_pylist()
         return values
+
+    @property
+    def circumstances(self) -> tuple[str, ...]:
+        """The user's columns that say something of the pictures themselves: ``meta.*``, sorted, without answers."""
+        names = (name for name in self.images.column_names if name.startswith(META_PREFIX))
+        return tuple(sorted(name for name in names if name.removeprefix(META_PREFIX) not in self.answers))
 
     def numbers(self, name: str) -> npt.NDArray[np.float64]:
         """Values of one numeric column, float64 (n,), NaN where null."""

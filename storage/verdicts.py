@@ -20,11 +20,11 @@ def keep(tx: sa.Connection, dataset_id: str, extractor: str, feature: str, said:
     tx.execute(sa.insert(verdicts).values(**row, created_at=now()))
 
 
-def withdraw(tx: sa.Connection, dataset_id: str, extractor: str, feature: str) -> None:
-    """Forget the verdict of a feature, if there is one."""
+def withdraw(tx: sa.Connection, dataset_id: str, extractor: str, feature: str) -> bool:
+    """Forget the verdict of a feature; says whether there was one."""
     columns = verdicts.c
     mine = (columns.dataset_id == dataset_id, columns.extractor == extractor, columns.feature == feature)
-    tx.execute(sa.delete(verdicts).where(*mine))
+    return bool(tx.execute(sa.delete(verdicts).where(*mine)).rowcount)
 
 
 def of_dataset(tx: sa.Connection, dataset_id: str, extractor: str) -> Sequence[Verdict]:

@@ -255,6 +255,11 @@ def configured(analysis: Analysis, request: AuditRequest) -> Config:
     return analysis.config.model_validate(request.analyses.get(analysis.name, {}))
 
 
+def answers(request: AuditRequest, n_datasets: int) -> tuple[str, ...]:
+    """The user's columns that hold answers, as any analysis is configured to say, also one that is left out."""
+    return tuple(sorted(frozenset().union(*(configured(one, request).answers() for one in analyses(n_datasets)))))
+
+
 def _told(analyses: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """The configuration as a report tells it: saved neuron weights by their name and fingerprint."""
     told = {name: dict(config) for name, config in analyses.items()}
@@ -266,6 +271,7 @@ def _told(analyses: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]
 
 def _analyse_params(analysis: Analysis, request: AuditRequest, views: tuple[ViewRef, ...]) -> AnalyseParams:
     config = configured(analysis, request).model_dump(mode="json")
+    named = answers(request, len(views)) if Need.METADATA in analysis.needs else ()
     unread = [name for name, need in (("parts", Need.PARTS), ("texts", Need.TEXTS)) if need not in analysis.needs]
     views = tuple(view.model_copy(update=dict.fromkeys(unread, ())) for view in views)
     made_of = {
@@ -274,6 +280,7 @@ def _analyse_params(analysis: Analysis, request: AuditRequest, views: tuple[View
         "config": config,
         "seed": request.seed,
         "views": [(view.name, view.fingerprint, view.copies, view.parts, view.texts) for view in views],
+        "answers": named,
     }
     return AnalyseParams(
         analysis=analysis.name,
@@ -281,6 +288,7 @@ def _analyse_params(analysis: Analysis, request: AuditRequest, views: tuple[View
         config=config,
         seed=request.seed,
         views=views,
+        answers=named,
         fingerprint=fingerprint("analysis", made_of),
     )
 

@@ -35,7 +35,7 @@ from workers.submission import (
     renew_audit,
 )
 from workers.verdicts import ANALYSIS as SUSPECTS
-from workers.verdicts import Said, record, recorded
+from workers.verdicts import Said, nearest, record, recorded
 
 if TYPE_CHECKING:
     from audit.extractors.layer_card import LayerCard
@@ -269,7 +269,7 @@ class Service(Reading):
         Raises
         ------
         UnknownIdError
-            No such audit of one dataset, or no such feature in its table ``spurious``.
+            No such audit of one dataset, no such feature in its table ``spurious``, or no verdict to withdraw.
         NotReadyError, FailedError
         """
         if said != "withdrawn":
@@ -288,8 +288,7 @@ class Service(Reading):
             raise UnknownIdError("feature", feature, hint=hint) from error
         known = [name for row in rows for name in (row["feature"], *(row["same_as"] or ()))]
         if feature not in known:
-            hint = f"its table {SUSPECTS} has {len(known)}, such as {', '.join(map(repr, known[:3])) or 'none'}"
-            raise UnknownIdError("feature", feature, hint=hint)
+            raise UnknownIdError("feature", feature, hint=nearest(feature, known))
 
     # end -------------------------------------------------------------------------------------------------------------
 

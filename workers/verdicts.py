@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Literal
 
 import sqlalchemy as sa
@@ -16,6 +17,12 @@ ANALYSIS = "spurious"
 FIELD = "verdicts"
 """The field of the analysis' configuration that verdicts go into: a mapping of feature to verdict."""
 
+NEAREST = 3
+"""Names that are told to somebody who named a feature that is none."""
+
+LIKE = 0.5
+"""Least likeness (2 · letters in common / letters in all) of a name that is told."""
+
 Said = Literal["confirmed", "rejected", "withdrawn"]
 
 
@@ -25,12 +32,13 @@ def record(database: Database, audit_id: str, feature: str, said: Said, note: st
     Raises
     ------
     UnknownIdError
-        No such audit.
+        No such audit, or nothing to withdraw; the message names the features that have a verdict.
     """
     with database.write() as tx:
         dataset_id, extractor = _subject(tx, audit_id)
         if said == "withdrawn":
-            verdicts.withdraw(tx, dataset_id, extractor, feature)
+            if not verdicts.withdraw(tx, dataset_id, extractor, feature):
+                raise UnknownIdError("verdict on", feature, hint=_holding(tx, dataset_id, extractor))
         else:
             verdicts.keep(tx, dataset_id, extractor, feature, (said, note))
         return verdicts.of_dataset(tx, dataset_id, extractor)
@@ -40,6 +48,23 @@ def recorded(database: Database, audit_id: str) -> Sequence[Verdict]:
     """The verdicts that hold for the dataset of an audit, under its extractor."""
     with database.read() as tx:
         return verdicts.of_dataset(tx, *_subject(tx, audit_id))
+
+
+def nearest(feature: str, known: Sequence[str]) -> str:
+    """A hint for somebody who named a feature that is none: those whose names are most like it."""
+    alike = get_close_matches(feature, known, n=NEAREST, cutoff=LIKE)
+    if alike:
+        return f"its table {ANALYSIS} has {len(known):,} features; nearest to it: {_quoted(alike)}"
+    return f"its table {ANALYSIS} has {len(known):,} features, such as {_quoted(known[:NEAREST])}"
+
+
+def _holding(tx: sa.Connection, dataset_id: str, extractor: str) -> str:
+    held = [one.feature for one in verdicts.of_dataset(tx, dataset_id, extractor)]
+    return f"features with a verdict: {_quoted(held)}" if held else "no feature of the dataset has a verdict"
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names)) or "none"
 
 
 def with_verdicts(tx: sa.Connection, dataset_ids: Sequence[str], request: AuditRequest) -> AuditRequest:

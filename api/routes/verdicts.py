@@ -21,6 +21,7 @@ def held(audit_id: schemas.AuditId, service: ServiceDep) -> schemas.Verdicts:
 def say(audit_id: schemas.AuditId, body: schemas.VerdictIn, service: ServiceDep) -> schemas.Verdicts:
     """Say of a feature that it is confirmed or rejected, or take back what was said.
 
-    The feature is one of the audit's table `spurious`. Submit the audit again for a report that takes it up.
+    The feature is one of the audit's table `spurious`; to take back what nobody said is a problem too. Submit the audit
+    again for a report that takes it up.
     """
     return schemas.Verdicts.of(service.record_verdict(audit_id, body.feature, body.verdict, body.note))

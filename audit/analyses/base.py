@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -32,12 +32,24 @@ class Need(StrEnum):
     NEURONS = "neurons"
     PARTS = "parts"
     TEXTS = "texts"
+    METADATA = "metadata"
 
 
 class Config(BaseModel):
     """Base of every analysis' configuration: frozen, nothing unknown accepted, every field described."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def answers(self) -> frozenset[str]:
+        """The user's columns that it says hold answers, such as a model's predictions: no analysis of the audit takes
+        them for a circumstance of the pictures.
+        """
+        return frozenset()
+
+
+def knowing(view: DatasetView, config: Config) -> DatasetView:
+    """A view that knows which columns a configuration says are answers, besides those it knew already."""
+    return replace(view, answers=view.answers | config.answers())
 
 
 class Result(BaseModel):

@@ -24,7 +24,7 @@ from audit.model import META_PREFIX, DatasetView, Neurons
 from audit.report import Column, Finding, Metric, Picture, Section, Severity, TableBlock
 from audit.settings.attributes import says_nothing
 
-VERSION = 2
+VERSION = 3
 ALPHA = 0.05
 NOTABLE = 0.2
 """Standard deviations beyond chance from which a difference is notable: a small effect after Cohen (1988)."""
@@ -101,7 +101,7 @@ def _attributes(view: DatasetView, config: ConditionsConfig) -> dict[str, list[s
     images are taken.
     """
     labels, splits = view.column("label"), view.column(SPLIT)
-    columns = [SPLIT, *sorted(c for c in view.images.column_names if c.startswith(META_PREFIX))]
+    columns = [SPLIT, *view.circumstances]
     found = {}
     for column in columns:
         values = [None if says_nothing(value) else str(value) for value in view.column(column)]
@@ -272,7 +272,7 @@ ANALYSIS = register(
         title="Conditions",
         question="Do the splits and settings of the dataset look different to the network?",
         datasets=1,
-        needs=frozenset({Need.NEURONS, Need.NEIGHBOURS}),
+        needs=frozenset({Need.NEURONS, Need.NEIGHBOURS, Need.METADATA}),
         config=ConditionsConfig,
         result=ConditionsResult,
         compute=compute,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from audit.analyses.base import Analysis, Computed, Need, register
+from audit.analyses.base import Analysis, Computed, Need, knowing, register
 from audit.maths.partitions import adjusted_mutual_information, contingency
 from audit.model import META_PREFIX, DatasetView
 from audit.report import Picture, Section
@@ -36,14 +36,9 @@ N_UNCOMMON = 12
 
 def compute(views: Sequence[DatasetView], config: SettingsConfig, rng: np.random.Generator) -> Computed:
     """Share of every setting in every class, the joint test, and the state of every image."""
-    view, data, rows = labelled(views[0])
+    view, data, rows = labelled(knowing(views[0], config))
     test_rng, context_rng, gap_rng = rng.spawn(3)
-    found, ignored = from_metadata(
-        view.images,
-        max_values=config.max_values,
-        multi_label=config.multi_label,
-        leave_out={config.predictions, *config.audited.values()},
-    )
+    found, ignored = from_metadata(view, max_values=config.max_values, multi_label=config.multi_label)
     readings = _readings(views[0], view, data, rows, config)
     border = None if views[0].neurons is None else Picked(views[0].neurons.border, rows)
     context, contexts, groups = surroundings(view, data, border, config, context_rng)
@@ -84,7 +79,7 @@ def _readings(
     if whole.texts is None or not len(data):
         return ()
     audited = {name: column_of(view.images, column, "audited") for name, column in config.audited.items()}
-    named = {c.removeprefix(META_PREFIX) for c in view.images.column_names if c.startswith(META_PREFIX)}
+    named = {column.removeprefix(META_PREFIX) for column in view.circumstances}
     refuse_unknown(audited, named, config)
     found = read(data, Picked(whole.vectors, rows), whole.texts, config, audited)
     return tuple(reading for reading in found if reading.attribute.name not in named)
@@ -178,7 +173,7 @@ ANALYSIS = register(
         title="Settings",
         question="In which circumstances is each class shown, and in which hardly ever?",
         datasets=1,
-        needs=frozenset({Need.LABELS, Need.NEIGHBOURS, Need.NEURONS, Need.TEXTS}),
+        needs=frozenset({Need.LABELS, Need.NEIGHBOURS, Need.NEURONS, Need.TEXTS, Need.METADATA}),
         config=SettingsConfig,
         result=SettingsResult,
         compute=compute,

@@ -34,7 +34,7 @@ from audit.report import (
 from audit.settings.attributes import says_nothing
 from audit.shown import counted, picture
 
-VERSION = 2
+VERSION = 3
 MIN_BURSTS = 20
 """Different pictures that an attribute and the rest need, each."""
 
@@ -192,14 +192,14 @@ def _attributes(view: DatasetView, own: npt.NDArray[np.int64]) -> list[_Asked]:
 def _metadata(view: DatasetView) -> list[str]:
     """Columns of the user with 2 to 30 different texts, whole numbers or truths that do not just rename the classes."""
     kept, labels = [], view.column("label")
-    for field in view.images.schema:
-        kind = field.type
+    for column in view.circumstances:
+        kind = view.images.schema.field(column).type
         is_discrete = pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
-        if field.name.startswith(META_PREFIX) and is_discrete:
-            values = view.column(field.name)
+        if is_discrete:
+            values = view.column(column)
             is_asked = 2 <= len(set(values) - {None}) <= MAX_VALUES and not names_alike(values, labels)
-            kept += [field.name] if is_asked else []
-    return sorted(kept)
+            kept += [column] if is_asked else []
+    return kept
 
 
 def _is_enough(is_so: npt.NDArray[np.bool_], own: npt.NDArray[np.int64]) -> bool:
@@ -408,7 +408,7 @@ ANALYSIS = register(
         title="Few neurons",
         question="How few neurons know a class or a circumstance?",
         datasets=1,
-        needs=frozenset({Need.EMBEDDINGS, Need.NEIGHBOURS, Need.NEURONS}),
+        needs=frozenset({Need.EMBEDDINGS, Need.NEIGHBOURS, Need.NEURONS, Need.METADATA}),
         config=SparseProbesConfig,
         result=SparseProbesResult,
         compute=compute,

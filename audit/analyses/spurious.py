@@ -35,7 +35,7 @@ from audit.spurious.results import SPURIOUS_SCHEMA, Feature, Read, SpuriousResul
 from audit.spurious.study import judged, study
 from audit.spurious.words import clause, exceptions, listed, shares
 
-VERSION = 5
+VERSION = 6
 LEAST_IMAGES = 100
 NOT_PLACED = "Parts of the pictures were not embedded, so where a feature lies was not assessed (E2)."
 MUCH = 0.10
@@ -52,7 +52,8 @@ def compute(views: Sequence[DatasetView], config: SpuriousConfig, rng: np.random
             f"images: it takes {LEAST_IMAGES} images in 2 classes"
         )
         n_labelled = sum(label is not None for label in view.column("label"))
-        return Computed(nothing(sample, n_labelled, config, reason), {"spurious": SPURIOUS_SCHEMA.empty_table()})
+        empty = {"spurious": SPURIOUS_SCHEMA.empty_table(), **remedies.empty()}
+        return Computed(nothing(sample, n_labelled, config, reason), empty)
     found = study(sample, config, rng)
     ties = chosen(found)
     shown = leads(ties)
@@ -275,9 +276,11 @@ def _whose_boxes(read: Read) -> str:
     if read.n_given == read.n:
         return "Boxes of the objects come from the dataset."
     guessed = "where the network's last map is strongest (Eigen-CAM), which is not always the object"
+    middle = "of such a box the middle half of the sides is shown as the object alone"
     if read.n_given == 0:
-        return f"The dataset gives no boxes, so the object is taken to be {guessed}."
-    return f"{read.n_given:,} of {read.n:,} boxes come from the dataset; elsewhere the object is taken to be {guessed}."
+        return f"The dataset gives no boxes, so the object is taken to be {guessed}; {middle}."
+    given = f"{read.n_given:,} of {read.n:,} boxes come from the dataset"
+    return f"{given}; elsewhere the object is taken to be {guessed}; {middle}."
 
 
 def _parts_table(read: Read) -> TableBlock:
@@ -382,11 +385,11 @@ def _method(result: SpuriousResult) -> str:
     config = result.config
     answers = "the model's predictions" if result.used_predictions else "a linear probe out of fold"
     return (
-        "Each candidate (image statistics, neurons, kinds of picture borders, metadata, concepts of the last map) is "
+        "Each candidate (image statistics, neurons, kinds of picture borders, metadata, patterns of the last map) is "
         f"tested by |2 AUC − 1| of "
         f"its ranks, at least {config.floor}, family-wise p at most {config.alpha} over {config.n_permutations} "
         "permutations of whole bursts. It is contextual when the background alone tells the class under both fillings "
-        "and more than the object alone does; of concepts the table says instead where their heat lies. Harm is the "
+        "and more than the object alone does; of patterns the table says instead where their heat lies. Harm is the "
         "accuracy of "
         f"{answers} where feature and label agree less where they conflict, interval over bursts and for all examined "
         'features at once. "Spurious" is said only with E1, E2 and E4 together, or by a person\'s verdict (E5). '
@@ -401,7 +404,7 @@ ANALYSIS = register(
         title="Spurious features",
         question="What can the label be read off besides the object?",
         datasets=1,
-        needs=frozenset({Need.EMBEDDINGS, Need.NEIGHBOURS, Need.LABELS, Need.NEURONS, Need.PARTS}),
+        needs=frozenset({Need.EMBEDDINGS, Need.NEIGHBOURS, Need.LABELS, Need.NEURONS, Need.PARTS, Need.METADATA}),
         config=SpuriousConfig,
         result=SpuriousResult,
         compute=compute,

@@ -27,9 +27,6 @@ MIN_PICTURES = 50
 BASELINE = 0.05
 """Quantile of a neuron's activations that counts as nothing."""
 
-MAX_SIDE = 8
-"""Places along a side; finer maps are averaged."""
-
 MAX_NUMBERS = 80_000_000
 """Activations that are factorised at once; of more, every so many-th picture, and the others are weighed afterwards."""
 
@@ -118,7 +115,7 @@ def find_concepts(parts: Parts, bursts: Int64, rng: np.random.Generator, *, size
     ValueError
         If there is no picture.
     """
-    maps = coarsened(parts.maps)
+    maps = parts.maps
     step = max(1, -(-maps.size // MAX_NUMBERS))
     nothing = baseline(maps[::step])
     compressed = compress(activations(maps[::step], nothing), rng)
@@ -150,25 +147,6 @@ def find_concepts(parts: Parts, bursts: Int64, rng: np.random.Generator, *, size
 def concept_name(place: int) -> str:
     """How the concept at a place is called: ``Concept 1`` for the first."""
     return f"Concept {place + 1}"
-
-
-def coarsened(maps: npt.NDArray[np.float16]) -> npt.NDArray[np.float16]:
-    """Maps (m, positions, c) of at most 8 x 8 places: finer ones are averaged over the places that count.
-
-    Places that form no square stay as they are.
-    """
-    side = int(np.sqrt(maps.shape[1]))
-    if side * side != maps.shape[1] or side <= MAX_SIDE:
-        return maps
-    cell = np.arange(side) * MAX_SIDE // side
-    cells = (cell[:, None] * MAX_SIDE + cell[None, :]).ravel()
-    pooled = np.zeros((len(maps), MAX_SIDE**2, maps.shape[2]), dtype=np.float16)
-    for place in range(MAX_SIDE**2):
-        members = maps[:, cells == place].astype(np.float32)
-        counts = np.isfinite(members).sum(axis=1)
-        sums = np.where(np.isfinite(members), members, 0).sum(axis=1)
-        pooled[:, place] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-    return pooled
 
 
 def baseline(maps: npt.NDArray[np.float16]) -> Float32:

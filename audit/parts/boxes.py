@@ -19,6 +19,9 @@ RASTER = 16
 WIDER = 0.10
 """A box is widened by this share of its side on every side before the background is looked at alone."""
 
+CORE = 0.5
+"""A box that was found, not given, has background at its edges: of its width and height this share is the object."""
+
 SIZES = 0.125
 """The sides of a hole are multiples of this share of the picture's."""
 
@@ -105,6 +108,30 @@ def widened(boxes: Floats, by: float = WIDER) -> Floats:
     corner = np.clip((grown[:, :2] + grown[:, 2:] - side) / 2, 0, np.maximum(1 - side, 0))
     holes: Floats = np.where(side < 1, np.concatenate([corner, corner + side], axis=1), grown).astype(np.float32)
     return holes
+
+
+def core(boxes: Floats, share: float = CORE) -> Floats:
+    """The middle of boxes that were found: what is shown as the object alone.
+
+    A box around the strongest places of a coarse map is larger than the object (of drawn scenes 56 % of it was
+    background), and a background seen in the "object" too would count as the object's. Its middle is on the object
+    more often than its edges.
+
+    Parameters
+    ----------
+    boxes : float32 (m, 4), in [0, 1]
+    share : float, in (0, 1]
+        Of the width and of the height.
+
+    Returns
+    -------
+    float32 (m, 4), in [0, 1]
+
+    Source: measured, ADR 28.
+    """
+    middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) * np.float32(share / 2)
+    inner: Floats = np.concatenate([middle - half, middle + half], axis=1).astype(np.float32)
+    return inner
 
 
 def areas(boxes: Floats) -> npt.NDArray[np.float64]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from audit.dna import DnaCounter, NeuronRanges, NeuronsByImage
 from audit.extractors.base import Extractor, Features
 from audit.model import PartFeatures, Parts
-from audit.parts.boxes import saliency_box, widened
+from audit.parts.boxes import core, saliency_box, widened
 from audit.parts.fillings import BACKGROUND_FILLINGS, How, fill
 
 GRID = 7
@@ -50,7 +50,7 @@ def look_closely(extractor: Extractor, pixels: Pixels, given: Sequence[Box | Non
         The extractor's input.
     given : sequence of b boxes or None
         x0, y0, x1, y1 of the object in shares of the input's side, where the dataset names it; elsewhere the object
-        is where the last map of the network is strongest.
+        is where the last map of the network is strongest, and the object alone is the middle of that.
 
     Returns
     -------
@@ -66,7 +66,8 @@ def look_closely(extractor: Extractor, pixels: Pixels, given: Sequence[Box | Non
     if is_given.any():
         boxes[is_given] = np.array([box for box in given if box is not None], np.float32)
     wide = widened(boxes)
-    parts = [_filled(pixels, boxes, "object"), *(_filled(pixels, wide, how) for how in BACKGROUND_FILLINGS)]
+    inner = np.where(is_given[:, None], boxes, core(boxes))
+    parts = [_filled(pixels, inner, "object"), *(_filled(pixels, wide, how) for how in BACKGROUND_FILLINGS)]
     seen = [extractor.features(part) for part in parts]
     neurons = [measured, *(_measured(extractor, one) for one in seen)]
     features = zip((whole, *seen), neurons, strict=True)

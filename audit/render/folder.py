@@ -23,11 +23,14 @@ class TableFile:
         The columns users may rely on; a table may have more.
     analyses : tuple of str
         The analyses that write it; none for what every report has.
+    more : tuple of str
+        Further columns, which may change.
     """
 
     description: str
     columns: tuple[str, ...]
     analyses: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
 
 
 TABLES: Mapping[str, TableFile] = {
@@ -43,56 +46,119 @@ TABLES: Mapping[str, TableFile] = {
         "Pictures that are copies of each other; those of one group share its number.",
         ("group", "image_id", "path", "kind", "keep"),
         ("duplicates",),
+        more=(
+            "sure",
+            "how",
+            "distance",
+            "e_value",
+            "label",
+            "split",
+        ),
     ),
     "duplicate_pairs": TableFile(
         "Every pair of pictures that came within reach of each other, the nearest first, beyond the threshold too.",
         ("image_id", "path", "other_image_id", "other_path", "distance", "is_near"),
         ("duplicates",),
+        more=(
+            "e_value",
+            "how",
+        ),
     ),
     "leakage": TableFile(
         "Copies that lie in different splits, or in both datasets; those of one group share its number.",
         ("group", "image_id", "path", "kind"),
         ("leakage", "cross_leakage"),
+        more=(
+            "sure",
+            "how",
+            "distance",
+            "e_value",
+            "label",
+            "split",
+            "dataset",
+        ),
     ),
     "outliers": TableFile(
         "Every usable picture, the strangest first.",
         ("image_id", "path", "score", "rank"),
         ("outliers",),
+        more=(
+            "percentile",
+            "expected",
+            "stands_out",
+            "group_size",
+            "label",
+            "split",
+            "class_score",
+            "class_expected",
+        ),
     ),
     "labels": TableFile(
         "Every picture whose label could be judged, the most doubtful first, with the label suggested instead.",
         ("image_id", "path", "label", "suggested", "score", "rank"),
         ("labels",),
+        more=(
+            "disputed",
+            "distance_ratio",
+            "margin",
+            "p_label",
+            "p_suggested",
+            "split",
+        ),
     ),
     "quality": TableFile(
         "Pictures with a fault, one row for each fault.",
         ("image_id", "path", "issue"),
         ("quality",),
+        more=(
+            "value",
+            "threshold",
+            "score",
+            "rank",
+        ),
     ),
     "balance": TableFile(
         "How many pictures each class has, in all and in each split.",
         ("label", "split", "n", "share", "low", "high"),
         ("balance",),
+        more=("p_max_t",),
     ),
     "settings": TableFile(
         "How often each class is seen in each setting, and whether that is common or uncommon.",
         ("class", "attribute", "value", "n", "p", "low", "high", "p_max_t", "verdict"),
         ("settings",),
+        more=(
+            "n_bursts",
+            "n_known",
+            "pmi",
+            "pmi_low",
+            "pmi_high",
+            "source",
+        ),
     ),
     "splits": TableFile(
         "Every labelled picture with how usual its circumstances are for its class.",
         ("image_id", "path", "state", "n_uncommon"),
         ("settings",),
+        more=("uncommon",),
     ),
     "concepts": TableFile(
         "Every concept with its share in the whole sample (class empty) and in each class.",
         ("concept", "kind", "class", "n", "share", "low", "high"),
         ("concepts",),
+        more=(
+            "stability",
+            "repeated",
+            "in_boxes",
+            "accuracy",
+            "p",
+        ),
     ),
     "concept_images": TableFile(
         "The pictures that show each concept, the strongest first.",
         ("concept", "kind", "image_id", "path", "strength", "rank"),
         ("concepts",),
+        more=("label",),
     ),
     "sparse_probes": TableFile(
         "How well 1, 2, 4, 8 and 16 neurons tell each class and value of the metadata from the rest.",
@@ -108,11 +174,20 @@ TABLES: Mapping[str, TableFile] = {
         "Every labelled picture with the group of pictures whose surroundings look like its own.",
         ("image_id", "path", "context"),
         ("settings",),
+        more=("distance",),
     ),
     "gaps": TableFile(
         "How much worse a model's predictions are where a class is in an uncommon setting.",
         ("class", "attribute", "n_common", "n_uncommon", "gap", "low", "high", "note"),
         ("settings",),
+        more=(
+            "accuracy_common",
+            "accuracy_uncommon",
+            "corrected",
+            "corrected_low",
+            "corrected_high",
+            "interval",
+        ),
     ),
     "spurious": TableFile(
         "Every feature that a label might be read off, the strongest evidence first.",
@@ -134,6 +209,12 @@ TABLES: Mapping[str, TableFile] = {
             "level",
         ),
         ("spurious",),
+        more=(
+            "heat_outside",
+            "worst_group_after",
+            "verdict",
+            "same_as",
+        ),
     ),
     "conflicts": TableFile(
         "Pictures whose label and feature disagree, for each feature found: collect more like them or up-weight them.",
@@ -175,11 +256,23 @@ TABLES: Mapping[str, TableFile] = {
         "Pictures of both datasets with how far the other dataset is from them, the farthest first.",
         ("dataset", "image_id", "path", "distance", "rank", "cluster"),
         ("differences",),
+        more=(
+            "label",
+            "percentile",
+        ),
     ),
     "dna_neurons": TableFile(
         "Every neuron of the extractor with how far apart the two datasets are in it.",
         ("layer", "neuron", "dead", "distance", "floor", "corrected"),
         ("visual_dna",),
+        more=(
+            "ratio",
+            "cramer",
+            "p_max_t",
+            "distance_bins",
+            "mean_reference",
+            "mean_candidate",
+        ),
     ),
     "dna_unlike": TableFile(
         "Every picture of the candidate with how unlike the reference it looks, the strangest first.",

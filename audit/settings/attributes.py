@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from audit.model import META_PREFIX
+from audit.model import META_PREFIX, DatasetView
 
 MISSING = "(missing)"
 """The state of an image of which nothing is known: no setting, never common or uncommon, never in a share."""
@@ -78,28 +78,24 @@ def attribute_of(
 
 
 def from_metadata(
-    images: pa.Table, *, max_values: int, multi_label: Collection[str] = (), leave_out: Collection[str] = ()
+    view: DatasetView, *, max_values: int, multi_label: Collection[str] = ()
 ) -> tuple[tuple[Attribute, ...], dict[str, str]]:
-    """The settings among the ``meta.*`` columns, by name, and the columns that are none, with the reason.
+    """The settings among the circumstances of a dataset, by name, and the columns that are none, with the reason.
 
     Parameters
     ----------
-    images : pyarrow.Table, n rows
+    view : DatasetView
     max_values : int
         A column with more values is no setting.
     multi_label : collection of str
         Columns whose text holds several values with ``|`` between them; columns of lists need no mention.
-    leave_out : collection of str
-        Columns that say something else, such as predictions.
     """
     found, ignored = [], {}
-    for column in sorted(c for c in images.column_names if c.startswith(META_PREFIX)):
+    for column in view.circumstances:
         name = column.removeprefix(META_PREFIX)
-        if name in leave_out:
-            continue
-        kind = images.column(column).type
+        kind = view.images.column(column).type
         several = name in multi_label or pa.types.is_list(kind) or pa.types.is_large_list(kind)
-        cells = [_cell(value, several=several) for value in images.column(column).to_pylist()]
+        cells = [_cell(value, several=several) for value in view.column(column)]
         n_values = len({value for cell in cells for value in cell} | ({MISSING} if not all(cells) else set()))
         if n_values > max_values:
             ignored[name] = f"{n_values} different values, more than {max_values}"

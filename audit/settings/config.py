@@ -52,3 +52,7 @@ class SettingsConfig(Config):
         0.80, gt=0, le=1, description="Agreement (adjusted Rand) between resamples that groups of surroundings need."
     )
     min_context: int = Field(20, ge=2, description="Images that a group needs of each of two classes.")
+
+    def answers(self) -> frozenset[str]:
+        """What a model said, and what people said of the settings of some images."""
+        return frozenset({self.predictions, *self.audited.values()} - {""})

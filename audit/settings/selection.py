@@ -49,7 +49,8 @@ def labelled(view: DatasetView) -> tuple[DatasetView, Labelled, npt.NDArray[np.i
     images = view.images.select(wanted).take(pa.array(rows))
     names, label = np.unique(np.array([labels[i] for i in rows], dtype=str), return_inverse=True)
     data = Labelled(tuple(names.tolist()), label.astype(np.int64), _numbered(bursts(view)[rows]))
-    return DatasetView(view.name, view.fingerprint, images, view.excluded), data, rows
+    picked = DatasetView(view.name, view.fingerprint, images, view.excluded, answers=view.answers)
+    return picked, data, rows
 
 
 def _numbered(names: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -21,9 +21,9 @@ from audit.pictures.statistics import STATISTICS
 from audit.spurious.probe import principal
 
 STATISTIC, NEURON, SURROUNDING, METADATA = "statistic", "neuron", "surrounding", "metadata"
-BACKGROUND, CONCEPT = "background", "concept"
+BACKGROUND, PATTERN = "background", "pattern"
 
-SAMPLED = (BACKGROUND, CONCEPT)
+SAMPLED = (BACKGROUND, PATTERN)
 """Kinds whose values are known of the pictures only whose parts were embedded."""
 
 MAX_VALUES = 30
@@ -54,16 +54,16 @@ class Candidate:
     Attributes
     ----------
     name : str
-        ``sharpness``, ``stage3:17``, ``surrounding 2``, ``camera = B``, ``pattern 3``.
+        ``sharpness``, ``stage3:17``, ``surrounding 2``, ``camera = B``, ``pattern C``.
     kind : str
-        ``statistic``, ``neuron``, ``surrounding``, ``metadata``, ``concept``, or ``background``: what a probe says of
+        ``statistic``, ``neuron``, ``surrounding``, ``metadata``, ``pattern``, or ``background``: what a probe says of
         it as a whole.
     layer : str
         Of a neuron, else "".
     column : int
         Of a neuron: its column in ``Neurons.values``; else −1.
     outside : float
-        Of a concept: how much denser its heat is outside the objects' boxes than spread evenly; else NaN.
+        Of a pattern: how much denser its heat is outside the objects' boxes than spread evenly; else NaN.
     """
 
     name: str
@@ -119,7 +119,7 @@ def joined(candidates: Candidates, more: Sequence[tuple[Candidate, Float64]]) ->
     )
 
 
-def collect(view: DatasetView, rows: Int64, *, ignored: str, rng: np.random.Generator) -> Candidates:
+def collect(view: DatasetView, rows: Int64, rng: np.random.Generator) -> Candidates:
     """The candidates of a dataset.
 
     Parameters
@@ -127,11 +127,9 @@ def collect(view: DatasetView, rows: Int64, *, ignored: str, rng: np.random.Gene
     view : DatasetView
     rows : int64 (m,)
         The labelled images, on which kinds of surroundings are found.
-    ignored : str
-        A metadata column that is none, because it holds a model's predictions.
     rng : numpy.random.Generator
     """
-    columns = [*_statistics(view), *_surroundings(view, rows, rng), *_metadata(view, ignored)]
+    columns = [*_statistics(view), *_surroundings(view, rows, rng), *_metadata(view)]
     listed = [candidate for candidate, _ in columns]
     values = np.column_stack([value for _, value in columns]) if columns else np.zeros((len(view), 0))
     if view.neurons is None:
@@ -152,12 +150,10 @@ def _statistics(view: DatasetView) -> list[_Column]:
     return [(Candidate(name, STATISTIC), view.numbers(name)) for name in known]
 
 
-def _metadata(view: DatasetView, ignored: str) -> list[_Column]:
+def _metadata(view: DatasetView) -> list[_Column]:
     found: list[_Column] = []
-    for column in sorted(c for c in view.images.column_names if c.startswith(META_PREFIX)):
+    for column in view.circumstances:
         name, kind = column.removeprefix(META_PREFIX), view.images.schema.field(column).type
-        if name == ignored:
-            continue
         values = np.array([None if v in (None, "") else str(v) for v in view.column(column)], dtype=object)
         states = sorted({v for v in values if v is not None})
         is_code = pa.types.is_integer(kind) or pa.types.is_boolean(kind)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from audit.spurious.candidates import BACKGROUND, CONCEPT, METADATA, NEURON
+from audit.spurious.candidates import BACKGROUND, METADATA, NEURON, PATTERN
 from audit.spurious.evidence import REJECTED, Evidence, Study
 from audit.spurious.harm import NO_CONFLICT
 
@@ -67,9 +67,9 @@ def rank(one: Evidence) -> int | None:
 
 
 def _is_object(one: Evidence) -> bool:
-    """Whether it is not known to lie elsewhere than on the object: a neuron, or a concept that is no denser outside."""
+    """Whether it is not known to lie elsewhere than on the object: a neuron, or a pattern that is no denser outside."""
     kind = one.candidate.kind
-    return kind == NEURON or (kind == CONCEPT and not one.candidate.outside > 1)
+    return kind == NEURON or (kind == PATTERN and not one.candidate.outside > 1)
 
 
 def chosen(found: Study) -> list[Tie]:

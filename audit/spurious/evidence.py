@@ -41,6 +41,10 @@ class SpuriousConfig(Config):
         "prediction", description="Metadata column with a model's predicted label; harm is then measured on it."
     )
 
+    def answers(self) -> frozenset[str]:
+        """What a model said."""
+        return frozenset({self.predictions} - {""})
+
 
 @dataclass(frozen=True)
 class Evidence:

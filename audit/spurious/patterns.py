@@ -1,18 +1,22 @@
-"""Concepts that nobody named, as candidates: factors of the last map, and whether they lie around the objects.
+"""Patterns, as candidates: factors of the last map that nobody named, and whether they lie around the objects.
 
-Source: :mod:`audit.concepts.spatial`. The maps are of whole pictures, so it is not known what remains of a concept
-where the object or the background is hidden: E2 is not assessed. Where its heat lies is told instead.
+They are found as the concepts of the analysis ``concepts`` are (:mod:`audit.concepts.spatial`), but on fewer pictures:
+those whose parts were embedded. Since they are others, they have another word, and letters in place of numbers.
+
+The maps are of whole pictures, so it is not known what remains of a pattern where the object or the background is
+hidden: E2 is not assessed. Where its heat lies is told instead.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from string import ascii_uppercase
 
 import numpy as np
 import numpy.typing as npt
 
 from audit.concepts.factors import weigh
-from audit.concepts.spatial import MIN_PICTURES, activations, baseline, coarsened, find_concepts
+from audit.concepts.spatial import MIN_PICTURES, activations, baseline, find_concepts
 from audit.model import PartFeatures, Parts
 
 N_FACTORS = 12
@@ -29,7 +33,7 @@ Int64 = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Patterns:
-    """Concepts of some pictures.
+    """Patterns of some pictures.
 
     Attributes
     ----------
@@ -43,8 +47,13 @@ class Patterns:
     outside: Float64
 
 
+def pattern_name(place: int) -> str:
+    """How the pattern at a place is called: ``pattern A`` for the first; there are at most ``N_FACTORS``."""
+    return f"pattern {ascii_uppercase[place]}"
+
+
 def patterns(parts: Parts, kept: Int64, burst_of: Int64, rng: np.random.Generator) -> Patterns:
-    """Find concepts on some of the kept pictures and weigh all of these by them.
+    """Find patterns on some of the kept pictures and weigh all of these by them.
 
     Parameters
     ----------
@@ -59,15 +68,15 @@ def patterns(parts: Parts, kept: Int64, burst_of: Int64, rng: np.random.Generato
         return Patterns(np.zeros((len(kept), 0)), np.zeros(0))
     fitted = _some(parts, np.sort(rng.permutation(kept)[:FITTED]))
     found = find_concepts(fitted, burst_of, rng, sizes=(N_FACTORS,))
-    nothing = baseline(coarsened(fitted.maps))
-    pieces = [coarsened(parts.maps[kept[i : i + PIECE]]) for i in range(0, len(kept), PIECE)]
+    nothing = baseline(fitted.maps)
+    pieces = [parts.maps[kept[i : i + PIECE]] for i in range(0, len(kept), PIECE)]
     shape = len(kept), pieces[0].shape[1], len(found.directions)
     weights = np.concatenate([weigh(activations(piece, nothing), found.directions) for piece in pieces]).reshape(shape)
     return Patterns(weights.mean(axis=1, dtype=np.float64), outside(weights, parts.boxes[kept]))
 
 
 def outside(weights: npt.NDArray[np.floating], boxes: npt.NDArray[np.float32]) -> Float64:
-    """How much denser each concept is outside the boxes than spread evenly.
+    """How much denser each pattern is outside the boxes than spread evenly.
 
     Σ weight of places whose centre is outside / Σ weight, over the share of places that are outside.
 

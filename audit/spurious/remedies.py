@@ -56,6 +56,12 @@ def grouped(sample: Sample, found: Study, one: Evidence) -> tuple[Int64, Int64, 
     return rows, 2 * is_class.astype(np.int64) + (strength > 0), strength
 
 
+def empty() -> dict[str, pa.Table]:
+    """The three tables where nothing could be judged."""
+    schemas = {"conflicts": CONFLICTS_SCHEMA, "balanced_split": SPLIT_SCHEMA, "sample_weights": WEIGHTS_SCHEMA}
+    return {name: schema.empty_table() for name, schema in schemas.items()}
+
+
 def conflicts(sample: Sample, found: Study, chosen: Sequence[Evidence]) -> pa.Table:
     """The images that disagree with each chosen feature, the clearest first within each group."""
     tables = [CONFLICTS_SCHEMA.empty_table()]

@@ -14,7 +14,7 @@ from audit.analyses.base import Result
 from audit.model import DatasetView
 from audit.report import Picture
 from audit.shown import picture
-from audit.spurious.candidates import BACKGROUND, CONCEPT, METADATA, NEURON
+from audit.spurious.candidates import BACKGROUND, METADATA, NEURON, PATTERN
 from audit.spurious.choice import Tie
 from audit.spurious.evidence import Evidence, Sample, SpuriousConfig, Study
 from audit.spurious.harm import sizes
@@ -298,4 +298,4 @@ def _what(one: Evidence) -> str:
         return "spurious"
     if one.is_risk:
         return "shortcut risk"
-    return "on the object or not placed" if one.candidate.kind in (NEURON, CONCEPT) else "no place in the picture"
+    return "on the object or not placed" if one.candidate.kind in (NEURON, PATTERN) else "no place in the picture"

@@ -13,16 +13,17 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from audit.analyses.base import knowing
 from audit.maths.probes import deal_folds
 from audit.maths.rows import bursts, sample_bursts
 from audit.model import META_PREFIX, DatasetView, Parts
 from audit.parts.boxes import widened
 from audit.spurious import choice, context, harm
 from audit.spurious.availability import Availability, availability, directions
-from audit.spurious.candidates import BACKGROUND, CONCEPT, NEURON, SAMPLED, Candidate, Candidates, collect, joined
+from audit.spurious.candidates import BACKGROUND, NEURON, PATTERN, SAMPLED, Candidate, Candidates, collect, joined
 from audit.spurious.evidence import CONFIRMED, Evidence, Sample, SpuriousConfig, Study
 from audit.spurious.harm import Cue, Harm
-from audit.spurious.patterns import patterns
+from audit.spurious.patterns import pattern_name, patterns
 from audit.spurious.probe import predict
 from audit.spurious.ranks import Predictivity, centred_ranks, predictivity
 
@@ -73,7 +74,7 @@ def study(sample: Sample, config: SpuriousConfig, rng: np.random.Generator) -> S
 
 
 def _study(sample: Sample, config: SpuriousConfig, rng: np.random.Generator) -> Study:
-    candidates = collect(sample.view, sample.rows, ignored=config.predictions, rng=rng)
+    candidates = collect(knowing(sample.view, config), sample.rows, rng)
     ranks = _ranks(candidates, sample.rows)
     strength = predictivity(ranks, sample.classes, sample.bursts, rng, n_permutations=config.n_permutations)
     kept, alike = merged(ranks, strength, config.floor)
@@ -85,8 +86,8 @@ def _study(sample: Sample, config: SpuriousConfig, rng: np.random.Generator) -> 
         parts, one = shown
         readable = context.readable(parts, *one.known, n_permutations=config.n_null, rng=rng)
         candidates, backgrounds = _backgrounds(sample, shown, candidates, readable.p, config, rng)
-        candidates, concepts = _concepts(sample, shown, candidates, config, rng)
-        found += [*backgrounds, *concepts]
+        candidates, seen = _patterns(sample, shown, candidates, config, rng)
+        found += [*backgrounds, *seen]
     answers, used = _answers(sample, config, rng)
     right = answers == sample.classes
     found = [_levelled(one, config) for one in _examined(sample, candidates, found, right, config, rng)]
@@ -238,10 +239,10 @@ def _backgrounds(
     return joined(candidates, more), found
 
 
-def _concepts(
+def _patterns(
     sample: Sample, shown: tuple[Parts, Kept], candidates: Candidates, config: SpuriousConfig, rng: np.random.Generator
 ) -> tuple[Candidates, list[Evidence]]:
-    """Concepts of the last map as candidates, tested as a family of their own; where they lie is told, E2 is not."""
+    """Patterns of the last map as candidates, tested as a family of their own; where they lie is told, E2 is not."""
     parts, kept = shown
     seen = patterns(parts, kept.at, sample.burst_of, rng)
     if not len(seen.outside):
@@ -254,7 +255,7 @@ def _concepts(
     for j, outside in enumerate(seen.outside):
         values = np.full(len(sample.view), np.nan)
         values[parts.rows[kept.at]] = seen.strengths[:, j]
-        candidate = Candidate(f"pattern {j + 1}", CONCEPT, parts.map_layer, outside=float(outside))
+        candidate = Candidate(pattern_name(j), PATTERN, parts.map_layer, outside=float(outside))
         label, sign = names[int(tested.best[j])], int(tested.sign[j])
         g, p = float(tested.g[j]), float(tested.p_max_t[j])
         verdict = config.verdicts.get(candidate.name, "")

@@ -15,7 +15,7 @@ import pyarrow as pa
 from audit.extractors import load_extractor
 from audit.maths.neighbours import nearest
 from audit.model import META_PREFIX, DatasetView, Embeddings, Neurons, PartFeatures, Parts
-from audit.parts.boxes import saliency_box, widened
+from audit.parts.boxes import core, saliency_box, widened
 from audit.parts.fillings import BACKGROUND_FILLINGS, fill
 from audit.pictures.process import Processed, process
 from audit.pictures.statistics import PICTURE_SCHEMA
@@ -79,7 +79,10 @@ def _embedded(pixels: Sequence[Pixels], sample: npt.NDArray[np.int64], boxes: Bo
     found = {"vectors": whole[0], "neurons": whole[1], "maps": last[sample], "border": last[:, BORDER].mean(axis=1)}
     found["boxes"] = place
     wide = widened(place)
-    for name, how, around in (("object", "object", place), *((h, h, wide) for h in BACKGROUND_FILLINGS)):
+    for name, how, around in (
+        ("object", "object", core(place) if boxes is None else place),
+        *((h, h, wide) for h in BACKGROUND_FILLINGS),
+    ):
         part, _ = _features([fill(pixels[i], box, how) for i, box in zip(sample, around, strict=True)])
         found[f"{name}.vectors"], found[f"{name}.neurons"] = part
     return found

@@ -15,6 +15,7 @@ from audit.report import Finding, Severity
 from storage.records import AuditRequest, Status
 from storage.settings import Settings
 from storage.sources import SourceSpec
+from workers.errors import UnknownIdError
 from workers.service import Service
 
 N, SIDE = 120, 48
@@ -99,6 +100,11 @@ def test_a_verdict_changes_the_next_report_and_is_taken_back(service: Service, m
     assert audits.finding(rejected) is None
     assert (audits.row(rejected)["verdict"], "E5" in str(audits.row(rejected)["level"])) == ("rejected", False)
 
+    with pytest.raises(UnknownIdError, match="nearest to it: 'camera = "):
+        service.record_verdict(first, f"{FEATURE}?", "confirmed")
+
     service.record_verdict(first, FEATURE, "withdrawn")
+    with pytest.raises(UnknownIdError, match="no verdict on"):
+        service.record_verdict(first, FEATURE, "withdrawn")
     assert audits.again() == first
     assert audits.finding(first) == tied

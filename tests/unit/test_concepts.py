@@ -143,15 +143,6 @@ def test_what_counts_as_nothing_is_the_quantile_of_every_neuron_over_places_that
     np.testing.assert_array_equal(spatial.baseline(maps), np.quantile(known, spatial.BASELINE, axis=0))
 
 
-def test_fine_maps_are_averaged_over_the_places_that_count():
-    maps = np.arange(256, dtype=np.float16).reshape(1, 256, 1)
-    maps[0, 1] = np.nan
-    pooled = spatial.coarsened(maps)
-    assert pooled.shape == (1, 64, 1)
-    assert pooled[0, 0, 0] == pytest.approx((0 + 16 + 17) / 3, abs=0.01)
-    assert pooled[0, 63, 0] == pytest.approx((238 + 239 + 254 + 255) / 4, abs=0.2)
-
-
 def test_pictures_beyond_the_memory_limit_get_the_strengths_of_the_same_concepts(monkeypatch):
     whole = spatial.find_concepts(parts_of(planted()), np.arange(120), RNG(0), sizes=(4,))
     monkeypatch.setattr(spatial, "MAX_NUMBERS", planted().size // 3 + 1)

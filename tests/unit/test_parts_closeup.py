@@ -10,7 +10,7 @@ import pytest
 
 from audit.dna import LayerRanges, NeuronRanges
 from audit.extractors.base import ExtractorSpec, Features, InputSpec, Layer
-from audit.parts.boxes import widened
+from audit.parts.boxes import core, widened
 from audit.parts.closeup import GRID, joined, look_closely, pooled
 from audit.parts.fillings import BACKGROUND_FILLINGS, fill
 from workers.steps.parts import _kept
@@ -68,11 +68,25 @@ def test_each_part_is_embedded_as_it_is_filled() -> None:
     extractor, batch = Cells(), pictures()
     seen = look_closely(extractor, batch, [None, None])
     wide = widened(seen.boxes)
-    parts = [batch, *(np.stack([fill(p, b, "object") for p, b in zip(batch, seen.boxes, strict=True)]),)]
+    parts = [batch, *(np.stack([fill(p, b, "object") for p, b in zip(batch, core(seen.boxes), strict=True)]),)]
     parts += [np.stack([fill(p, b, how) for p, b in zip(batch, wide, strict=True)]) for how in BACKGROUND_FILLINGS]
     for one, part in zip(seen.features, parts, strict=True):
         np.testing.assert_array_equal(one.vectors, extractor.features(part).embedding)
         np.testing.assert_allclose(one.neurons, one.vectors / 255, atol=2e-3)
+
+
+def test_the_object_alone_is_the_middle_of_a_box_that_was_found_and_the_whole_of_one_that_was_given() -> None:
+    extractor, batch, given = Cells(), pictures(), (0.25, 0.25, 0.75, 0.75)
+    found, told = (look_closely(extractor, batch[:1], [box]).features[1].vectors for box in (None, given))
+    box = look_closely(extractor, batch[:1], [None]).boxes
+    expected = [fill(batch[0], one, "object")[None] for one in (core(box)[0], given)]
+    np.testing.assert_array_equal(found, extractor.features(expected[0]).embedding)
+    np.testing.assert_array_equal(told, extractor.features(expected[1]).embedding)
+
+
+def test_the_core_of_a_box_has_its_middle_and_half_its_sides() -> None:
+    boxes = np.array([[0.0, 0.2, 0.8, 0.6], [0.5, 0.5, 0.5, 0.5]], np.float32)
+    np.testing.assert_allclose(core(boxes), [[0.2, 0.3, 0.6, 0.5], [0.5, 0.5, 0.5, 0.5]], atol=1e-6)
 
 
 def test_maps_are_in_parts_of_the_range_row_by_row() -> None:

@@ -1,12 +1,13 @@
-"""Concepts of the last map as candidates for spurious features, on maps in which they are drawn."""
+"""Patterns of the last map as candidates for spurious features, on maps in which they are drawn."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
 
 from audit.analyses.spurious import compute
-from audit.spurious.candidates import CONCEPT, Candidate
+from audit.spurious.candidates import PATTERN, Candidate
 from audit.spurious.choice import rank
 from audit.spurious.evidence import SpuriousConfig
 from audit.spurious.patterns import Patterns, outside, patterns
@@ -55,7 +56,7 @@ def test_where_all_or_nothing_is_outside_no_preference_is_known(box):
     assert np.isnan(outside(np.ones((1, 3, 2)), np.array([box], np.float32))).all()
 
 
-def test_concepts_of_backgrounds_lie_outside_the_boxes_and_concepts_of_objects_inside():
+def test_patterns_of_backgrounds_lie_outside_the_boxes_and_patterns_of_objects_inside():
     plant = drawn()
     seen = found(plant)
     rows = plant.view.parts.rows
@@ -66,7 +67,7 @@ def test_concepts_of_backgrounds_lie_outside_the_boxes_and_concepts_of_objects_i
         assert lies(seen.outside[best])
 
 
-def test_pictures_that_concepts_were_not_found_on_are_weighed_by_them(monkeypatch):
+def test_pictures_that_patterns_were_not_found_on_are_weighed_by_them(monkeypatch):
     plant = drawn()
     everything = found(plant)
     monkeypatch.setattr("audit.spurious.patterns.FITTED", 150)
@@ -76,7 +77,7 @@ def test_pictures_that_concepts_were_not_found_on_are_weighed_by_them(monkeypatc
     assert max(abs(np.corrcoef(one, truth)[0, 1]) for one in some.strengths.T) > 0.8
 
 
-def test_few_pictures_or_empty_maps_have_no_concepts():
+def test_few_pictures_or_empty_maps_have_no_patterns():
     parts = drawn().view.parts
     few = patterns(parts, np.arange(20), np.arange(600), np.random.default_rng(0))
     assert isinstance(few, Patterns)
@@ -85,19 +86,20 @@ def test_few_pictures_or_empty_maps_have_no_concepts():
     assert patterns(empty, np.arange(600), np.arange(600), np.random.default_rng(0)).strengths.shape == (600, 0)
 
 
-def test_a_concept_is_a_candidate_with_its_place_and_never_contextual():
+def test_a_pattern_is_a_candidate_with_its_place_and_never_contextual():
     quick = SpuriousConfig(n_permutations=199, n_null=39, examined=30)
     table = compute([drawn(1).view], quick, np.random.default_rng(0)).tables["spurious"].to_pylist()
-    concepts = [row for row in table if row["kind"] == CONCEPT]
-    assert len(concepts) >= 2
-    assert max(row["g"] for row in concepts) > 0.5
-    assert any(row["heat_outside"] > 1 and "E1" in row["level"] for row in concepts)
-    assert not [row for row in concepts if "E2" in row["level"] or row["g_background"] is not None]
-    assert all(row["heat_outside"] is None for row in table if row["kind"] != CONCEPT)
+    seen = [row for row in table if row["kind"] == PATTERN]
+    assert all(re.fullmatch("pattern [A-L]", row["feature"]) for row in seen)
+    assert len(seen) >= 2
+    assert max(row["g"] for row in seen) > 0.5
+    assert any(row["heat_outside"] > 1 and "E1" in row["level"] for row in seen)
+    assert not [row for row in seen if "E2" in row["level"] or row["g_background"] is not None]
+    assert all(row["heat_outside"] is None for row in table if row["kind"] != PATTERN)
 
 
 @pytest.mark.parametrize(("heat", "is_shown"), [(1.4, True), (0.7, False), (float("nan"), False)])
-def test_only_a_concept_that_lies_outside_the_objects_becomes_a_finding(heat, is_shown):
-    one = evidence(kind=CONCEPT, levels="E1+E4", harm=HARMFUL)
-    one = dataclasses.replace(one, candidate=Candidate("pattern 1", CONCEPT, outside=heat))
+def test_only_a_pattern_that_lies_outside_the_objects_becomes_a_finding(heat, is_shown):
+    one = evidence(kind=PATTERN, levels="E1+E4", harm=HARMFUL)
+    one = dataclasses.replace(one, candidate=Candidate("pattern A", PATTERN, outside=heat))
     assert (rank(one) is not None) is is_shown

@@ -8,7 +8,7 @@ from storage import bookkeeping, queries
 from storage.database import Database
 from storage.records import AuditRequest, Subject, SubjectKind
 from workers.errors import UnknownIdError
-from workers.verdicts import record, recorded, with_verdicts
+from workers.verdicts import nearest, record, recorded, with_verdicts
 
 
 @pytest.fixture
@@ -50,6 +50,24 @@ def test_what_is_withdrawn_was_never_said(database: Database) -> None:
     record(database, one, "water", "confirmed")
     assert record(database, one, "water", "withdrawn") == []
     assert taken_up(database, boats, AuditRequest()) == AuditRequest()
+
+
+def test_what_was_never_said_cannot_be_taken_back(database: Database) -> None:
+    one = audit(database, dataset(database))
+    with pytest.raises(UnknownIdError, match="no verdict on 'water'; no feature of the dataset has a verdict"):
+        record(database, one, "water", "withdrawn")
+    record(database, one, "sky", "confirmed")
+    record(database, one, "tide", "rejected")
+    with pytest.raises(UnknownIdError, match="no verdict on 'water'; features with a verdict: 'sky', 'tide'"):
+        record(database, one, "water", "withdrawn")
+    assert [held.feature for held in recorded(database, one)] == ["sky", "tide"]
+
+
+def test_a_feature_that_is_none_is_answered_with_those_of_like_names() -> None:
+    known = ["sharpness", "camera = A", "camera = B", "stage4:32"]
+    assert nearest("camera=A", known).endswith("nearest to it: 'camera = A', 'camera = B'")
+    assert nearest("wibble", known).endswith("has 4 features, such as 'sharpness', 'camera = A', 'camera = B'")
+    assert nearest("x", []).endswith("such as none")
 
 
 def test_a_verdict_belongs_to_the_dataset_and_the_extractor(database: Database) -> None:

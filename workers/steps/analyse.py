@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ def run(context: StepContext) -> Outcome:
     asked = analysis(params.analysis)
     sets = [artefacts.open("embedding_set", view.embedding_set) for view in params.views]
     loaded = [load_view(one, view.name, asked.needs) for one, view in zip(sets, params.views, strict=True)]
-    views = [with_prepared(view, ref, artefacts) for view, ref in zip(loaded, params.views, strict=True)]
+    prepared = [with_prepared(view, ref, artefacts) for view, ref in zip(loaded, params.views, strict=True)]
+    views = [replace(view, answers=frozenset(params.answers)) for view in prepared]
     with artefacts.workspace() as folder, context.runtime.single_threaded():
         _answer(asked, views, params, folder)
         context.check()

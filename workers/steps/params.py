@@ -13,7 +13,7 @@ SEAL_VERSION = 5
 """Goes up whenever the same shards can give another embedding set."""
 
 
-PARTS_VERSION = 1
+PARTS_VERSION = 2
 """Goes up whenever the same pictures and extractor can give other parts."""
 
 
@@ -111,13 +111,14 @@ class ViewRef(_Params):
 
 
 class AnalyseParams(_Params):
-    """Ask one question."""
+    """Ask one question. ``answers`` are the user's columns that the audit says hold answers."""
 
     analysis: str
     version: int
     config: dict[str, Any]
     seed: int
     views: tuple[ViewRef, ...]
+    answers: tuple[str, ...] = ()
     fingerprint: str
 
 
