@@ -31,6 +31,7 @@ from workers.steps.measuring import unit_vectors
 from workers.steps.params import ReportParams
 from workers.steps.report import DATASET_TABLES
 from workers.steps.seal import INDEX
+from workers.translating import read_judged
 from workers.views import load_view
 
 if TYPE_CHECKING:
@@ -106,6 +107,10 @@ class Reading:
             answer = self.runtime.artefacts.open("analysis", ref.artefact)
             if "result.json" in answer:
                 found[ref.analysis] = json.loads(answer.file("result.json").read_bytes())
+        for through in (ReportParams.model_validate(step.params).through for step in steps):
+            judged = None if through is None else read_judged(self.runtime.artefacts, through)
+            if judged is not None:
+                found["translation"] = judged.model_dump(mode="json")
         return found
 
     def _report(self, audit_id: str) -> Artefact:
@@ -188,6 +193,16 @@ class Reading:
             raise PictureError("bad_embedding", "the extractor gave a vector without a direction")
         return self._search(found, view, vectors, k)
 
+    def store(self, audit_id: str, dataset: str | None = None) -> tuple[str, str]:
+        """Id of a dataset of an audit, and the fingerprint of the extractor that its store there was made by.
+
+        Raises
+        ------
+        NotReadyError, FailedError, UnknownIdError
+        """
+        row = self._set(audit_id, dataset)[0]
+        return str(row.dataset_id), str(row.extractor_fingerprint)
+
     def dna(self, audit_id: str, dataset: str | None = None) -> DatasetView:
         """A dataset of an audit with its Visual DNA and what every neuron gave for each image; ``dataset`` as above."""
         return self._view(audit_id, dataset, {Need.DNA, Need.NEURONS})[1]
@@ -196,6 +211,12 @@ class Reading:
         self, audit_id: str, dataset: str | None, needs: Collection[Need] = _LOOKED_UP
     ) -> tuple[Artefact, DatasetView]:
         """An embedding set of an audit, the first unless another is named, and its view with what is needed."""
+        row, name = self._set(audit_id, dataset)
+        found = self.runtime.artefacts.open("embedding_set", row.artefact)
+        return found, load_view(found, name, needs)
+
+    def _set(self, audit_id: str, dataset: str | None) -> tuple[Any, str]:
+        """The row of an embedding set of an audit, and what its dataset is called there."""
         self._done(SubjectKind.AUDIT, audit_id)
         with self.runtime.database.read() as tx:
             inputs = queries.inputs(tx, audit_id)
@@ -209,8 +230,7 @@ class Reading:
             row = queries.get_subject(tx, Subject(SubjectKind.EMBEDDING_SET, inputs[place].embedding_set_id))
         if row is None:
             raise UnknownIdError("embedding set", str(inputs[place].embedding_set_id))
-        found = self.runtime.artefacts.open("embedding_set", row.artefact)
-        return found, load_view(found, names[place], needs)
+        return row, names[place]
 
     def _place(self, view: DatasetView, image: str) -> int:
         for column in ("image_id", "path"):

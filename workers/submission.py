@@ -24,6 +24,7 @@ from workers.errors import IdempotencyReusedError, UnknownIdError
 from workers.planner import chosen
 from workers.steps.params import PARTS_VERSION, SEAL_VERSION, SHARD_VERSION
 from workers.steps.report import DISTRIBUTION, REPORT_STEP_VERSION, version_of
+from workers.translating import kept
 from workers.verdicts import with_verdicts
 
 
@@ -52,6 +53,21 @@ def check_request(request: AuditRequest, n_datasets: int, model_roots: Sequence[
             raise ConfigError(f"analysis {name}: {where}: {first['msg']} (got {first.get('input')!r})") from error
     refuse_foreign_model(request.extractor, model_roots)
     resolve_spec(request.extractor)
+
+
+def translated_request(artefacts: Artefacts, request: AuditRequest, n_datasets: int) -> AuditRequest:
+    """A request through a translation, with the extractor that the translation says; others are as they were.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such translation, or there are not two datasets.
+    """
+    if not request.translation:
+        return request
+    if n_datasets != 2:
+        raise ConfigError("a translation is for comparing two datasets; one was given")
+    return request.model_copy(update={"extractor": kept(artefacts, request.translation).new.extractor})
 
 
 def refuse_foreign_model(extractor: str, roots: Sequence[Path] | None) -> None:
