@@ -12,7 +12,7 @@ from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from audit.errors import ConfigError, FingerprintMismatchError, TooFewImagesError
 from audit.fingerprint import canonical_json, fingerprint
@@ -64,6 +64,13 @@ class Half(_Frozen):
     matrix: Rows
     seen: Rows
     held: float
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        widths = {len(row) for row in (*self.matrix, *self.seen)}
+        if len(self.matrix) != len(self.mean) or len(widths) != 1 or len(self.seen) < N_FOLDS:
+            raise ValueError("the numbers of a half do not fit together")
+        return self
 
     def __call__(self, vectors: npt.NDArray[np.floating]) -> Float32:
         """Map float (n, d) into the common space, float32 (n, k) of unit length."""
@@ -178,9 +185,10 @@ class Translation(_Frozen):
             value = json.loads(data)
             said = value.pop("fingerprint", "")
             found = cls.model_validate(value)
+            own = found.fingerprint
         except (ValueError, AttributeError, TypeError, RecursionError) as error:
             raise ConfigError(f"not a saved translation: {str(error).splitlines()[0]}") from None
-        if found.fingerprint != said:
+        if own != said:
             raise ConfigError("the translation is not the one that was saved: its fingerprint differs")
         return found
 
