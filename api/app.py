@@ -14,7 +14,7 @@ from api import pages
 from api.dependencies import Context, refuse_unknown_parameters
 from api.examples import add_examples
 from api.problems import PlainErrorMiddleware, Problem, install
-from api.routes import audits, catalogue, datasets, dna, reports, results, verdicts
+from api.routes import audits, catalogue, datasets, dna, reports, results, translations, verdicts
 from api.security import SecurityMiddleware
 from api.version import version
 from audit.report import Report
@@ -78,7 +78,7 @@ def create_app(
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES)
     app.add_middleware(PlainErrorMiddleware)
     app.add_middleware(SecurityMiddleware, hosts=hosts)
-    of_audits = (audits.router, results.router, verdicts.router, dna.router, reports.router)
+    of_audits = (audits.router, results.router, verdicts.router, dna.router, reports.router, translations.router)
     for router in (datasets.routes(max_upload_bytes), *of_audits):
         app.include_router(router, dependencies=[Depends(refuse_unknown_parameters)])
     for router in (catalogue.router, pages.home, pages.compare):

@@ -52,6 +52,18 @@ EXAMPLES: Mapping[str, Any] = {
             "report": f"/v1/audits/{_AUDIT}/report",
         },
     },
+    "TranslationOut": {
+        "fingerprint": "7e21" * 16,
+        "sentence": (
+            "Through a translation of classical and bundled, learnt on 2,000 pictures of flowers: 12 directions that "
+            "both share, which hold 16% and 44% of what the two embed. A difference in the rest is not seen."
+        ),
+        "old": "classical",
+        "new": "bundled",
+        "n_directions": 12,
+        "n_learnt": 2000,
+        "n_held_out": 1000,
+    },
     "Verdicts": {
         "verdicts": [
             {

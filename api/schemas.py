@@ -165,6 +165,12 @@ class AuditIn(_Body):
         default_factory=list, description="Analyses to leave out."
     )
     title: str = Field("", max_length=200, pattern=PLAIN_TEXT, description="Title of the report.")
+    translation: str = Field(
+        "",
+        pattern=r"^([0-9a-f]{64})?$",
+        description="Fingerprint that POST /v1/translations gave: the reference is by its old extractor, the candidate "
+        "by its new one, whatever `extractor` says.",
+    )
 
     def request(self) -> AuditRequest:
         """What the service is asked for."""
@@ -174,6 +180,7 @@ class AuditIn(_Body):
             analyses=self.analyses,
             skip=tuple(self.skip),
             title=self.title,
+            translation=self.translation,
         )
 
 
@@ -264,6 +271,18 @@ class VerdictIn(_Body):
         description="`withdrawn` takes back what was said before."
     )
     note: str = Field("", max_length=2000, pattern=PLAIN_TEXT, description="Why, for those who read it later.")
+
+
+class TranslationOut(_Body):
+    """A translation between two extractors that the service keeps."""
+
+    fingerprint: str = Field(description="Its name: give it as the `translation` of a comparison.")
+    sentence: str = Field(description="What it was learnt on and what it cannot see.")
+    old: str = Field(description="Extractor of the reference.")
+    new: str = Field(description="Extractor of the candidate.")
+    n_directions: int = Field(description="Directions that both extractors share.", ge=1)
+    n_learnt: int = Field(description="Pictures it was learnt from.", ge=1)
+    n_held_out: int = Field(description="Pictures held out for its check.", ge=1)
 
 
 class Verdicts(_Body):

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 from threadpoolctl import threadpool_limits
 
-from audit.errors import ConfigError, TooFewImagesError
+from audit.errors import TooFewImagesError
 from audit.maths import probes, representations
 from audit.maths.intervals import bootstrap
 from audit.maths.representations import Method
-from audit.maths.rows import bursts, components
 from audit.model import DatasetView
+from audit.pairing import common_bursts, same_images
 
 MIN_BURSTS = 40
 MIN_COSINE = 0.8
@@ -29,6 +29,7 @@ N_FOLDS = 5
 N_NEIGHBOURS = 10
 N_SHUFFLES = 5
 N_RESAMPLES = 499
+MOST_BY_LAYER = 1000
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -59,9 +60,23 @@ class Translated(_Frozen):
     is_usable: bool
 
 
+class Layers(_Frozen):
+    """How alike each layer of the one arranges the pictures as each layer of the other: debiased CKA.
+
+    first, second : names of the layers, from the input to the output
+    cka : a row for each layer of the first
+    """
+
+    n_images: int
+    first: tuple[str, ...]
+    second: tuple[str, ...]
+    cka: tuple[tuple[float, ...], ...]
+
+
 class Agreement(_Frozen):
     """How alike two extractors see one dataset; intervals are of 95 %.
 
+    layers : None where a view holds no neurons by image
     svcca_chance : what SVCCA is when the images of one are shuffled; it is in-sample, so judge it by this
     """
 
@@ -75,6 +90,7 @@ class Agreement(_Frozen):
     svcca: float
     svcca_chance: float
     translations: tuple[Translated, Translated]
+    layers: Layers | None = None
 
     @property
     def sentence(self) -> str:
@@ -94,7 +110,8 @@ def agree(views: Sequence[DatasetView], rng: np.random.Generator) -> Agreement:
     Parameters
     ----------
     views : two DatasetView
-        Of the same images in the same order, each with the vectors and neighbours of one extractor.
+        Of the same images in the same order, each with the vectors and neighbours of one extractor, and its neurons by
+        image if layers are to be compared.
     rng : numpy.random.Generator
 
     Raises
@@ -105,9 +122,8 @@ def agree(views: Sequence[DatasetView], rng: np.random.Generator) -> Agreement:
         If there are fewer than 40 different images.
     """
     first, second = views
-    if first.column("image_id") != second.column("image_id"):
-        raise ConfigError("two extractors can only be compared on the same images in the same order")
-    own = _common_bursts(first, second)
+    same_images(views)
+    own = common_bursts(first, second)
     n_bursts = len(np.unique(own))
     if n_bursts < MIN_BURSTS:
         raise TooFewImagesError("comparing two extractors", n_bursts, MIN_BURSTS)
@@ -131,7 +147,27 @@ def agree(views: Sequence[DatasetView], rng: np.random.Generator) -> Agreement:
                 _translated((names[0], names[1]), (x, y), own, folds, rng),
                 _translated((names[1], names[0]), (y, x), own, folds, rng),
             ),
+            layers=_layers(views, rng),
         )
+
+
+def _layers(views: Sequence[DatasetView], rng: np.random.Generator) -> Layers | None:
+    """Layers by layers, on at most 1,000 of the images: a matrix of images by images for each layer is in memory."""
+    known = [view.neurons for view in views if view.neurons is not None]
+    if len(known) < len(views):
+        return None
+    rows = np.sort(rng.permutation(len(views[0]))[:MOST_BY_LAYER])
+    values = [np.nan_to_num(neurons.values[rows].astype(np.float64)) for neurons in known]
+    first, second = (
+        [one[:, columns] for columns in neurons.layers.values()] for one, neurons in zip(values, known, strict=True)
+    )
+    found = representations.cka_matrix(first, second)
+    return Layers(
+        n_images=len(rows),
+        first=tuple(known[0].layers),
+        second=tuple(known[1].layers),
+        cka=tuple(tuple(row) for row in np.round(found, 4).tolist()),
+    )
 
 
 def _translated(
@@ -161,12 +197,6 @@ def _translated(
 
 def _interval(values: Float64, own: Int64, rng: np.random.Generator) -> tuple[float, float]:
     return bootstrap(lambda rows: values[rows].mean(), own, rng, n_resamples=N_RESAMPLES, method="percentile")
-
-
-def _common_bursts(first: DatasetView, second: DatasetView) -> Int64:
-    """Images that either extractor takes for copies are together."""
-    rows = np.arange(len(first))
-    return components(len(first), np.concatenate([rows, rows]), np.concatenate([bursts(first), bursts(second)]))
 
 
 def _name(view: DatasetView) -> str:

@@ -44,6 +44,7 @@ def assemble(
     datasets: Sequence[DatasetSummary],
     sections: Sequence[Section],
     provenance: Provenance,
+    through: str = "",
 ) -> Report:
     """Make a report of sections that are already in their order.
 
@@ -55,6 +56,8 @@ def assemble(
     datasets : one DatasetSummary, or two (reference, candidate)
     sections : sections in the order of ``Analysis.order``
     provenance : Provenance
+    through : str
+        What the datasets were compared through, in a sentence for the first screen; "" where by one extractor.
 
     Returns
     -------
@@ -63,11 +66,14 @@ def assemble(
         The same input gives the same report.
     """
     ordered = tuple(_with_findings_ranked(section) for section in sections)
+    verdict = _verdict(kind, datasets, ordered)
+    if through:
+        verdict = verdict.model_copy(update={"sentence": f"{verdict.sentence} {through}"})
     return Report(
         kind=kind,
         title=title,
         datasets=tuple(datasets),
-        verdict=_verdict(kind, datasets, ordered),
+        verdict=verdict,
         headline=_headline(datasets, ordered),
         sections=ordered,
         provenance=provenance,

@@ -74,7 +74,9 @@ class FingerprintMismatchError(AuditError, ValueError):
     def __init__(self, what: str, left: str, right: str) -> None:
         super().__init__(
             f"{what} differ: {left[:12]} against {right[:12]}. They can only be compared when both "
-            "were made with the same extractor, weights and preprocessing: embed both again with one extractor."
+            "were made with the same extractor, weights and preprocessing: embed both again with one extractor. "
+            "Embeddings, not neurons, can also be compared through a translation learnt from shared pictures: "
+            "assay extractors translate OLD NEW SOURCE --out FILE."
         )
         self.left = left
         self.right = right

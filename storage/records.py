@@ -52,6 +52,12 @@ class AuditRequest(_Frozen):
     )
     skip: tuple[str, ...] = Field(default=(), description="Analyses to leave out.")
     title: str = Field(default="", max_length=200, description="Title of the report; empty: the datasets' names.")
+    translation: str = Field(
+        default="",
+        max_length=64,
+        exclude_if=lambda name: not name,
+        description="Fingerprint of a translation; reference by its old extractor, candidate by its new one.",
+    )
 
 
 class Progress(_Frozen):

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from audit.report import Report
+from audit.translation import Translation
 from storage.records import Audit, AuditRequest, Dataset, Progress, Status, Verdict
 from storage.sources import SourceSpec
 from tests.sample_report import audit_report, comparison_report
@@ -110,6 +111,10 @@ class FakeService:
     def submit_audit(self, ids: Sequence[str], request: AuditRequest, idempotency_key: str | None = None) -> Audit:
         self._called("submit_audit", tuple(ids), request, idempotency_key)
         return self.audits_known[0]
+
+    def keep_translation(self, data: bytes) -> Translation:
+        self._called("keep_translation", data)
+        return Translation.from_json(data)
 
     def verdicts(self, audit_id: str) -> list[Verdict]:
         self._audit(audit_id)

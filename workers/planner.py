@@ -30,8 +30,11 @@ from workers.steps.params import (
     SealParams,
     SectionRef,
     ShardRef,
+    ThroughRef,
     ViewRef,
 )
+from workers.translating import STEP as JUDGING
+from workers.translating import kept, plan_through
 
 STAGES = {
     SubjectKind.DATASET: Stages(("scan",)),
@@ -119,6 +122,8 @@ class StepPlanner:
         asked = chosen(request, len(views))
         if not asked:
             return []
+        if request.translation:
+            return [*plan_copies(views), plan_through(request.translation, views, request.seed)]
         made_with = {
             "extractor": request.extractor,
             "extractor_fingerprint": resolve_spec(request.extractor).fingerprint,
@@ -135,9 +140,12 @@ class StepPlanner:
         request = AuditRequest.model_validate(row.request)
         with self.database.read() as tx:
             steps = queries.named_steps(tx, Subject(SubjectKind.AUDIT, row.id), "prepare")
-        views = prepared(self._views(row.id), {step.name: step.artefact for step in steps})
+        done = {step.name: step.artefact for step in steps}
+        views, through = prepared(self._views(row.id), done), _through(request, done)
+        most = kept(self.artefacts, request.translation).most_tested if through is not None else None
         return [
-            _draft(analysis.name, _analyse_params(analysis, request, views)) for analysis in chosen(request, len(views))
+            _draft(analysis.name, _analyse_params(analysis, request, views, through, most))
+            for analysis in chosen(request, len(views))
         ]
 
     def _missing_inputs(self, audit_id: str, request: AuditRequest) -> list[Subject]:
@@ -152,10 +160,10 @@ class StepPlanner:
         scanning = [id_ for id_, row in rows.items() if row is None or row.status != Status.DONE]
         if scanning:
             return [Subject(SubjectKind.DATASET, id_) for id_ in scanning]
-        extractor = resolve_spec(request.extractor).fingerprint if unlinked else ""
+        extractors = self._extractors(request) if unlinked else {}
         with self.database.write() as tx:
             for one in unlinked:
-                made = self._embedding_set(tx, rows[one.dataset_id], request.extractor, extractor)
+                made = self._embedding_set(tx, rows[one.dataset_id], *extractors[one.position])
                 queries.link_embedding_set(tx, audit_id, one.position, made)
             linked = {one.position: one.embedding_set_id for one in queries.inputs(tx, audit_id)}
         for one in unlinked:
@@ -164,6 +172,13 @@ class StepPlanner:
             sets = [Subject(SubjectKind.EMBEDDING_SET, id_) for id_ in linked.values()]
             found = {one: queries.get_subject(tx, one) for one in sets}
         return [one for one, row in found.items() if row is None or row.status != Status.DONE]
+
+    def _extractors(self, request: AuditRequest) -> dict[int, tuple[str, str]]:
+        """Name and fingerprint of the extractor of each dataset, by its place: one for all, or a translation's two."""
+        if not request.translation:
+            return dict.fromkeys((0, 1), (request.extractor, resolve_spec(request.extractor).fingerprint))
+        made = kept(self.artefacts, request.translation)
+        return {place: (half.extractor, half.fingerprint) for place, half in enumerate((made.old, made.new))}
 
     def _remake_if_damaged(self, subject: Subject) -> None:
         """Begin a finished embedding set again if its artefact was damaged or deleted; sound shards are found again."""
@@ -220,6 +235,7 @@ class StepPlanner:
         request = AuditRequest.model_validate(row.request)
         with self.database.read() as tx:
             done = {step.name: step for step in queries.named_steps(tx, Subject(SubjectKind.AUDIT, row.id), "analyse")}
+            steps = queries.named_steps(tx, Subject(SubjectKind.AUDIT, row.id), "prepare")
         views = self._views(row.id)
         order = [analysis.name for analysis in chosen(request, len(views))]
         sections = tuple(
@@ -227,15 +243,17 @@ class StepPlanner:
             for name in order
             if name in done
         )
+        names = list(dict.fromkeys(name for name, _ in self._extractors(request).values()))
         params = ReportParams(
             kind=row.kind,
             title=request.title or " against ".join(view.name for view in views),
-            extractor=request.extractor,
-            extractor_fingerprint=resolve_spec(request.extractor).fingerprint,
+            extractor=" and ".join(names),
+            extractor_fingerprint=request.translation or resolve_spec(request.extractor).fingerprint,
             seed=request.seed,
             config={"analyses": _told(request.analyses), "skip": request.skip, "neighbours": self.settings.neighbours},
             views=views,
             sections=sections,
+            through=_through(request, {step.name: step.artefact for step in steps}),
         )
         return _draft("report", params)
 
@@ -269,12 +287,22 @@ def _told(analyses: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]
     return told
 
 
-def _analyse_params(analysis: Analysis, request: AuditRequest, views: tuple[ViewRef, ...]) -> AnalyseParams:
+def _through(request: AuditRequest, done: dict[str, str]) -> ThroughRef | None:
+    if not request.translation:
+        return None
+    return ThroughRef(translation=request.translation, judged=done.get(JUDGING, ""))
+
+
+def _analyse_params(
+    analysis: Analysis, request: AuditRequest, views: tuple[ViewRef, ...], through: ThroughRef | None, most: int | None
+) -> AnalyseParams:
     config = configured(analysis, request).model_dump(mode="json")
     named = answers(request, len(views)) if Need.METADATA in analysis.needs else ()
+    if most is not None and Need.NEIGHBOURS in analysis.needs:
+        config["max_images"] = min(config["max_images"], most)
     unread = [name for name, need in (("parts", Need.PARTS), ("texts", Need.TEXTS)) if need not in analysis.needs]
     views = tuple(view.model_copy(update=dict.fromkeys(unread, ())) for view in views)
-    made_of = {
+    made_of: dict[str, Any] = {
         "analysis": analysis.name,
         "version": analysis.version,
         "config": config,
@@ -282,6 +310,8 @@ def _analyse_params(analysis: Analysis, request: AuditRequest, views: tuple[View
         "views": [(view.name, view.fingerprint, view.copies, view.parts, view.texts) for view in views],
         "answers": named,
     }
+    if through is not None:
+        made_of["through"] = through
     return AnalyseParams(
         analysis=analysis.name,
         version=analysis.version,
@@ -290,6 +320,7 @@ def _analyse_params(analysis: Analysis, request: AuditRequest, views: tuple[View
         views=views,
         answers=named,
         fingerprint=fingerprint("analysis", made_of),
+        through=through,
     )
 
 

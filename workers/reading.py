@@ -32,6 +32,7 @@ from workers.steps.measuring import unit_vectors
 from workers.steps.params import ReportParams
 from workers.steps.report import DATASET_TABLES
 from workers.steps.seal import INDEX
+from workers.translating import read_judged
 from workers.views import load_view, with_copies
 
 if TYPE_CHECKING:
@@ -108,6 +109,10 @@ class Reading:
             answer = self.runtime.artefacts.open("analysis", ref.artefact)
             if "result.json" in answer:
                 found[ref.analysis] = json.loads(answer.file("result.json").read_bytes())
+        for through in (ReportParams.model_validate(step.params).through for step in steps):
+            judged = None if through is None else read_judged(self.runtime.artefacts, through)
+            if judged is not None:
+                found["translation"] = judged.model_dump(mode="json")
         return found
 
     def _report(self, audit_id: str) -> Artefact:
@@ -189,6 +194,16 @@ class Reading:
         if not usable[0]:
             raise PictureError("bad_embedding", "the extractor gave a vector without a direction")
         return self._search(found, view, vectors, k)
+
+    def store(self, audit_id: str, dataset: str | None = None) -> tuple[str, str]:
+        """Id of a dataset of an audit, and the fingerprint of the extractor that its store there was made by.
+
+        Raises
+        ------
+        NotReadyError, FailedError, UnknownIdError
+        """
+        row = self._set(audit_id, dataset)[0]
+        return str(row.dataset_id), str(row.extractor_fingerprint)
 
     def dna(self, audit_id: str, dataset: str | None = None) -> DatasetView:
         """A dataset of an audit as :func:`audit.dna.bursts.by_image` reads it: with its Visual DNA, what every neuron

@@ -32,13 +32,17 @@ from workers.submission import (
     check_request,
     dataset_key,
     default_name,
+    refuse_foreign_model,
     renew_audit,
+    translated_request,
 )
+from workers.translating import keep, kept
 from workers.verdicts import ANALYSIS as SUSPECTS
 from workers.verdicts import Said, nearest, record, recorded
 
 if TYPE_CHECKING:
     from audit.extractors.layer_card import LayerCard
+    from audit.translation import Translation
 
 __all__ = ["Audit", "AuditRequest", "Dataset", "Progress", "Service", "Status"]
 
@@ -145,8 +149,12 @@ class Service(Reading):
         IdempotencyReusedError
             The key was used for another request.
         """
-        request = request or AuditRequest()
+        request = translated_request(self.runtime.artefacts, request or AuditRequest(), len(dataset_ids))
         check_request(request, len(dataset_ids), self.settings.model_roots)
+        if request.translation:
+            refuse_foreign_model(
+                kept(self.runtime.artefacts, request.translation).old.extractor, self.settings.model_roots
+            )
         self.resume()
         database, settings = self.runtime.database, self.settings
         subject = accept_audit(database, dataset_ids, request, settings, idempotency_key=idempotency_key)
@@ -154,6 +162,18 @@ class Service(Reading):
         log.info("audit.submitted", id=subject.id, datasets=list(dataset_ids))
         self.runtime.engine.advance(subject)
         return self.audit(subject.id)
+
+    def keep_translation(self, data: bytes) -> Translation:
+        """Keep a saved translation, so that comparisons may name it by its fingerprint.
+
+        Raises
+        ------
+        ConfigError
+            If it is none, or was changed.
+        """
+        made = keep(self.runtime.artefacts, data)
+        log.info("translation.kept", fingerprint=made.fingerprint, old=made.old.extractor, new=made.new.extractor)
+        return made
 
     def calibrate(
         self,

@@ -25,6 +25,7 @@ from workers.errors import IdempotencyReusedError, UnknownIdError
 from workers.planner import chosen
 from workers.steps.params import PARTS_VERSION, SEAL_VERSION, SHARD_VERSION
 from workers.steps.report import DISTRIBUTION, REPORT_STEP_VERSION, version_of
+from workers.translating import kept
 from workers.verdicts import with_verdicts
 
 MOST_SHOWN = 200
@@ -71,6 +72,21 @@ def refuse_foreign_weights(request: AuditRequest, extractor: str) -> None:
     if weights is not None and weights.extractor != extractor:
         what = f"the extractor of the weights {weights.name!r} and of the comparison"
         raise FingerprintMismatchError(what, weights.extractor, extractor)
+
+
+def translated_request(artefacts: Artefacts, request: AuditRequest, n_datasets: int) -> AuditRequest:
+    """A request through a translation, with the extractor that the translation says; others are as they were.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such translation, or there are not two datasets.
+    """
+    if not request.translation:
+        return request
+    if n_datasets != 2:
+        raise ConfigError("a translation is for comparing two datasets; one was given")
+    return request.model_copy(update={"extractor": kept(artefacts, request.translation).new.extractor})
 
 
 def refuse_foreign_model(extractor: str, roots: Sequence[Path] | None) -> None:

@@ -11,7 +11,7 @@ from api.cli.opening import opened, say
 from api.cli.running import GroupFrom, ImagesRoot, KindOption, Quiet, Seed, follow
 
 if TYPE_CHECKING:
-    from audit.agreement import Agreement, Translated
+    from audit.agreement import Agreement, Layers, Translated
     from audit.model import DatasetView
     from workers.service import Service
 
@@ -77,9 +77,11 @@ def _view(service: Service, audit_id: str, extractor: str, n_images: int) -> Dat
 
     from audit.extractors import resolve_spec
     from audit.maths.neighbours import nearest
+    from audit.maths.rows import take_neurons
     from audit.model import OK, DatasetView, Embeddings
 
     images, embeddings = service.table(audit_id, "images"), service.table(audit_id, "embeddings")
+    stored = service.dna(audit_id)
     usable = images.filter(pc.equal(images.column("status"), OK))
     keys = zip(usable.column("content_hash").to_pylist(), usable.column("image_id").to_pylist(), strict=True)
     ids = sorted(image for _, image in sorted(keys)[:n_images])
@@ -87,6 +89,7 @@ def _view(service: Service, audit_id: str, extractor: str, n_images: int) -> Dat
     chosen = embeddings.take(pc.index_in(_array(ids), value_set=embeddings.column("image_id").combine_chunks()))
     flat = chosen.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
     vectors = np.ascontiguousarray(flat.reshape(len(ids), -1), dtype=np.float32)
+    place = pc.index_in(_array(ids), value_set=stored.images.column("image_id").combine_chunks()).to_numpy()
     return DatasetView(
         name=extractor,
         fingerprint="",
@@ -94,6 +97,7 @@ def _view(service: Service, audit_id: str, extractor: str, n_images: int) -> Dat
         excluded=images.slice(0, 0),
         embeddings=Embeddings(vectors, extractor, resolve_spec(extractor).fingerprint),
         neighbours=nearest(vectors, min(N_NEIGHBOURS, max(len(ids) - 1, 0)), threads=1),
+        neurons=stored.neurons and take_neurons(stored.neurons, place.astype(np.int64)),
     )
 
 
@@ -115,6 +119,19 @@ def _tell(found: Agreement, *, as_json: bool) -> None:
     say(f"SVCCA  {found.svcca:.2f}, where {found.svcca_chance:.2f} is chance with {found.n_images:,} pictures")
     for one in found.translations:
         say(_translation(one))
+    if found.layers is not None:
+        say(_layers(found.layers, found.first, found.second))
+
+
+def _layers(layers: Layers, first: str, second: str) -> str:
+    """The matrix of CKA by layer as a small table; the largest of each row is starred."""
+    width = max(map(len, layers.first))
+    cells = [f"{name:>9.9}" for name in layers.second]
+    lines = [f"\nCKA of each layer of {first} (rows) with each of {second}, on {layers.n_images:,} pictures"]
+    lines.append(f"{'':<{width}}" + "".join(cells))
+    for name, row in zip(layers.first, layers.cka, strict=True):
+        lines.append(f"{name:<{width}}" + "".join(f"{one:>8.2f}{'*' if one == max(row) else ' '}" for one in row))
+    return "\n".join(lines)
 
 
 def _translation(one: Translated) -> str:

@@ -16,6 +16,7 @@ from api.cli import (
     reading,
     running,
     serving,
+    translating,
     verdicts,
 )
 
@@ -64,6 +65,7 @@ extractors.callback(invoke_without_command=True)(about.extractors)
 extractors.command("calibrate")(calibrating.calibrate)
 extractors.command("agree")(agreeing.agree)
 extractors.command("layers")(layers.layers)
+extractors.command("translate")(translating.translate)
 app.add_typer(extractors, name="extractors", rich_help_panel=ABOUT)
 app.command("analyses", rich_help_panel=ABOUT)(about.analyses)
 app.command("doctor", rich_help_panel=ABOUT)(about.doctor)

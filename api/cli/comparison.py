@@ -33,6 +33,7 @@ def comparison_json(results: Results) -> dict[str, Any]:
         "cmmd": _taken(kernel.get("cmmd"), *_KERNEL),
         "coverage": _coverage(results.get("coverage", {})),
         "class_parts": _taken(results.get("class_parts"), *_CLASS_PARTS),
+        "translation": results.get("translation"),
     }
 
 

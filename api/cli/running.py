@@ -62,6 +62,14 @@ KindOption = Annotated[Kind, typer.Option(help="How to read the source.", rich_h
 Extractor = Annotated[
     str | None, typer.Option(help="Name of the extractor (assay extractors lists them).", rich_help_panel=WORK)
 ]
+TranslationFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Of assay extractors translate: the reference is by its old extractor, the candidate by its new one.",
+        rich_help_panel=WORK,
+    ),
+]
 Seed = Annotated[
     int | None, typer.Option(min=0, max=2**53 - 1, help="Seed of every random choice.", rich_help_panel=WORK)
 ]
@@ -134,7 +142,9 @@ def audit(  # noqa: PLR0913, PLR0917 - options of a command
 
 
 def compare(  # noqa: PLR0913, PLR0917 - options of a command
-    reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="The dataset to compare with.")],
+    reference: Annotated[
+        str, typer.Argument(metavar="REFERENCE", help="The dataset to compare with; with --translation, also an audit.")
+    ],
     candidate: Annotated[str, typer.Argument(metavar="CANDIDATE", help="The dataset that may differ.")],
     label_from: LabelFrom = "auto",
     split_from: SplitFrom = "auto",
@@ -144,6 +154,7 @@ def compare(  # noqa: PLR0913, PLR0917 - options of a command
     image_column: ImageColumn = None,
     kind: KindOption = "auto",
     images_root: ImagesRoot = None,
+    translation: TranslationFile = None,
     extractor: Extractor = None,
     seed: Seed = None,
     config: ConfigFile = None,
@@ -154,6 +165,8 @@ def compare(  # noqa: PLR0913, PLR0917 - options of a command
     fail_on: FailOnOption = None,
 ) -> int:
     """Compare two datasets: whether they differ, by how much, where, and what it looks like."""
+    if translation is not None and extractor is not None:
+        raise CommandError(Exit.USAGE, "--translation says the extractors of both; leave --extractor out.")
     where = {
         "label_from": label_from,
         "split_from": split_from,
@@ -165,7 +178,7 @@ def compare(  # noqa: PLR0913, PLR0917 - options of a command
         "images_root": images_root,
     }
     asked = _asked(config, extractor=extractor, seed=seed, skip=skip, datasets=2)
-    return _run([reference, candidate], where, asked, Ending(out, as_json, quiet, fail_on))
+    return _run([reference, candidate], where, asked, Ending(out, as_json, quiet, fail_on), translation)
 
 
 def _asked(
@@ -184,15 +197,27 @@ def _asked(
     return request
 
 
-def _run(sources: Sequence[str], where: dict[str, str | None], request: AuditRequest, ending: Ending) -> int:
+def _run(
+    sources: Sequence[str],
+    where: dict[str, str | None],
+    request: AuditRequest,
+    ending: Ending,
+    translation: Path | None = None,
+) -> int:
+    from api.cli.translating import compared_through
     from storage.sources import SourceSpec
 
-    specs = [SourceSpec.model_validate({"uri": source, **where}) for source in sources]
     if ending.out is not None:
         check_writable("--out", ending.out)
     with opened() as service:
-        datasets = [service.submit_dataset(spec) for spec in specs]
-        submitted = service.submit_audit([dataset.id for dataset in datasets], request)
+        known: dict[str, str] = {}
+        if translation is not None:
+            request, known = compared_through(service, translation, sources, request)
+        specs = {
+            source: SourceSpec.model_validate({"uri": source, **where}) for source in sources if source not in known
+        }
+        ids = [known.get(source) or service.submit_dataset(specs[source]).id for source in sources]
+        submitted = service.submit_audit(ids, request)
         ended = follow(service, submitted, quiet=ending.quiet)
         if ending.out is not None:
             service.export(ended.id, ending.out)

@@ -8,6 +8,7 @@ A. Hoerl, R. Kennard, Technometrics 12 (1970) (ridge regression).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,6 +54,27 @@ def cka(left: Float64, right: Float64) -> float:
     """
     _check(left, right, 4)
     return _alignment(_gram(left), _gram(right))
+
+
+def cka_matrix(left: Sequence[Float64], right: Sequence[Float64]) -> Float64:
+    """:func:`cka` of every representation on the left with every one on the right, all of the same n images.
+
+    Parameters
+    ----------
+    left, right : a and b matrices float64 (n, any), n ≥ 4
+
+    Returns
+    -------
+    float64 (a, b)
+    """
+    for one in (*left, *right):
+        _check(left[0], one, 4)
+    rows, columns = ([_gram(one) for one in side] for side in (left, right))
+    cross = np.array([[_hsic(row, column) for column in columns] for row in rows])
+    own = [np.array([_hsic(gram, gram) for gram in side]) for side in (rows, columns)]
+    scale = np.outer(*own)
+    result: Float64 = np.where(scale > 0, cross / np.sqrt(np.where(scale > 0, scale, 1.0)), 0.0)
+    return result
 
 
 def cka_interval(

@@ -37,6 +37,9 @@ def test_two_extractors_are_compared_on_the_same_pictures_and_no_audit_is_left(
     assert sentence == found.sentence
     assert (found.first, found.second, found.n_images, found.n_bursts) == ("classical", "bundled", 49, 48)
     assert found.cka_low <= found.cka <= found.cka_high
+    assert found.layers is not None
+    assert [len(found.layers.cka), len(found.layers.cka[0])] == [len(found.layers.first), len(found.layers.second)]
+    assert found.layers.second[-1] == "last"
     main(["list", "--json"])
     assert json.loads(capsys.readouterr().out) == {"audits": []}
 
@@ -47,6 +50,7 @@ def test_fewer_pictures_than_there_are_can_be_asked_for(pictures: Path, capsys: 
     said = capsys.readouterr().out
     assert said.startswith("classical and bundled see these 44 pictures")
     assert "(chance 23.3%)" in said
+    assert "CKA of each layer of classical (rows) with each of bundled, on 44 pictures" in said
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from audit.agreement import MIN_SHARED, agree
 from audit.errors import ConfigError, TooFewImagesError
 from audit.maths import representations
-from tests.views import view_of
+from audit.model import Neurons
+from tests.views import view_of, with_features
 
 RNG = np.random.default_rng
 
@@ -45,6 +46,31 @@ def test_cka_of_four_points_by_hand():
     """n(n−3)·HSIC₁: Σ K∘L = −4 and ΣK = ΣL = −4, rows −1 each: −4 + 16/6 − 4; Σ K∘K = 12: 12 + 16/6 − 4."""
     x, y = np.array([[-1.0], [-1], [1], [1]]), np.array([[-1.0], [1], [-1], [1]])
     assert representations.cka(x, y) == pytest.approx((-4 + 16 / 6 - 4) / (12 + 16 / 6 - 4))
+
+
+def test_the_matrix_of_layers_holds_the_cka_of_every_pair():
+    left = [RNG(s).normal(size=(30, 5)) for s in (1, 2)]
+    right = [left[1] @ rotation(5), RNG(3).normal(size=(30, 7)), np.ones((30, 2))]
+    found = representations.cka_matrix(left, right)
+    expected = [[representations.cka(one, other) for other in right] for one in left]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert found[1, 0] == pytest.approx(1)
+
+
+def test_layers_are_compared_where_both_views_bring_their_neurons():
+    def neurons(view, sizes, values):
+        ends = np.cumsum([0, *sizes.values()]).tolist()
+        layers = {name: slice(*ends[i : i + 2]) for i, name in enumerate(sizes)}
+        return with_features(view, neurons=Neurons(values, layers, np.zeros((len(values), 0), np.float16)))
+
+    first, second = pair(0.1)
+    values = RNG(0).normal(size=(200, 9)).astype(np.float16)
+    values[0, 0] = np.nan
+    found = agree([neurons(first, {"a": 4, "b": 5}, values), neurons(second, {"c": 5}, values[:, 4:])], RNG(0)).layers
+    assert (found.first, found.second, found.n_images) == (("a", "b"), ("c",), 200)
+    assert found.cka[1][0] == pytest.approx(1, abs=1e-3)
+    assert abs(found.cka[0][0]) < 0.1
+    assert agree([first, second], RNG(0)).layers is None
 
 
 def test_the_interval_of_cka_is_as_wide_as_repeated_samples_are():

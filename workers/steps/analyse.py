@@ -13,10 +13,12 @@ from audit.errors import TooFewImagesError
 from audit.fingerprint import fingerprint
 from audit.model import DatasetView
 from audit.report import Section
+from audit.through import NO_NEURONS, Through, beside
 from storage.parquet import write_table
 from storage.records import Outcome
 from workers.context import StepContext
 from workers.steps.params import AnalyseParams
+from workers.translating import in_common_space, read_judged
 from workers.views import has_labels, load_view, with_prepared
 
 
@@ -32,13 +34,35 @@ def run(context: StepContext) -> Outcome:
     loaded = [load_view(one, view.name, asked.needs) for one, view in zip(sets, params.views, strict=True)]
     prepared = [with_prepared(view, ref, artefacts) for view, ref in zip(loaded, params.views, strict=True)]
     views = [replace(view, answers=frozenset(params.answers)) for view in prepared]
+    if params.through is not None and Need.NEIGHBOURS in asked.needs:
+        views = in_common_space(artefacts, params.through, views)
     with artefacts.workspace() as folder, context.runtime.single_threaded():
-        _answer(asked, views, params, folder)
+        if params.through is None:
+            _answer(asked, views, params, folder)
+        else:
+            _answer_through(asked, views, params, read_judged(artefacts, params.through), folder)
         context.check()
         files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
         made_of = params.model_dump(mode="json", include={"analysis", "version", "config", "seed"})
         artefacts.commit("analysis", params.fingerprint, files, made_of | {"views": [v.fingerprint for v in views]})
     return outcome
+
+
+def _answer_through(
+    asked: Analysis, views: list[DatasetView], params: AnalyseParams, through: Through | None, folder: Path
+) -> None:
+    """Compute through a translation: no neurons, and no vectors where the translation does not hold."""
+    reads_vectors = Need.NEIGHBOURS in asked.needs
+    if Need.DNA in asked.needs:
+        return _write_section(folder, not_run(asked, NO_NEURONS))
+    if reads_vectors and (through is None or through.refused):
+        why = "the translation could not be judged on these datasets" if through is None else through.refused
+        return _write_section(folder, not_run(asked, f"Not run: {why}"))
+    _answer(asked, views, params, folder)
+    path = folder / "section.json"
+    if reads_vectors and through is not None:
+        _write_section(folder, beside(Section.model_validate_json(path.read_bytes()), through))
+    return None
 
 
 def generator(params: AnalyseParams) -> np.random.Generator:

@@ -89,7 +89,19 @@ class TextsParams(_Params):
     fingerprint: str
 
 
-class PrepareParams(RootModel[Annotated[CopiesParams | PartsParams | TextsParams, Field(discriminator="kind")]]):
+class ThroughParams(_Params):
+    """Judge a translation on the two datasets that are compared through it."""
+
+    kind: Literal["through"] = "through"
+    translation: str
+    embedding_sets: tuple[str, str]
+    seed: int
+    fingerprint: str
+
+
+class PrepareParams(
+    RootModel[Annotated[CopiesParams | PartsParams | TextsParams | ThroughParams, Field(discriminator="kind")]]
+):
     """What analyses share, made before any of them runs."""
 
 
@@ -110,6 +122,13 @@ class ViewRef(_Params):
     texts: tuple[str, ...] = ()
 
 
+class ThroughRef(_Params):
+    """What two datasets are compared through: a translation, and how it was judged ("" where that failed)."""
+
+    translation: str
+    judged: str
+
+
 class AnalyseParams(_Params):
     """Ask one question. ``answers`` are the user's columns that the audit says hold answers."""
 
@@ -120,6 +139,7 @@ class AnalyseParams(_Params):
     views: tuple[ViewRef, ...]
     answers: tuple[str, ...] = ()
     fingerprint: str
+    through: ThroughRef | None = None
 
 
 class SectionRef(_Params):
@@ -141,3 +161,4 @@ class ReportParams(_Params):
     config: dict[str, Any]
     views: tuple[ViewRef, ...]
     sections: tuple[SectionRef, ...]
+    through: ThroughRef | None = None

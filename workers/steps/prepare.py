@@ -17,7 +17,8 @@ from storage.records import Outcome
 from workers.context import StepContext
 from workers.steps import parts
 from workers.steps.measuring import unit_vectors
-from workers.steps.params import CopiesParams, PrepareParams, TextsParams
+from workers.steps.params import CopiesParams, PrepareParams, TextsParams, ThroughParams
+from workers.translating import write_judged
 from workers.views import NODES, PAIRS, TEXTS, load_view
 
 
@@ -33,6 +34,9 @@ def run(context: StepContext) -> Outcome:
             _search(context, params, folder)
         elif isinstance(params, TextsParams):
             _embed_texts(context, params, folder)
+        elif isinstance(params, ThroughParams):
+            with context.runtime.single_threaded():
+                write_judged(artefacts, params, folder)
         else:
             parts.embed(context, params, folder)
         context.check()

@@ -19,6 +19,7 @@ from audit.fingerprint import fingerprint
 from audit.model import OK, DatasetView
 from audit.render import csv_blocks, render_html, report_json
 from audit.report import DatasetSummary, Provenance, Report, Section
+from audit.through import section as through_section
 from storage.parquet import read_table, table_writer, vectors_array, write_table
 from storage.records import Outcome
 from workers.context import StepContext
@@ -26,6 +27,7 @@ from workers.pictures import thumbnails
 from workers.steps.analyse import not_run
 from workers.steps.params import ReportParams, SectionRef, ViewRef
 from workers.steps.scan import count_status
+from workers.translating import in_common_space, read_judged
 from workers.views import load_view
 
 REPORT_STEP_VERSION = 5
@@ -58,7 +60,10 @@ def run(context: StepContext) -> Outcome:
 
 def _name(params: ReportParams, provenance: Provenance) -> str:
     views = [(view.name, view.fingerprint, view.source) for view in params.views]
-    made_of = {"version": REPORT_STEP_VERSION, "kind": params.kind, "title": params.title, "views": views}
+    made_of: dict[str, Any] = {"version": REPORT_STEP_VERSION, "kind": params.kind, "title": params.title}
+    made_of["views"] = views
+    if params.through is not None:
+        made_of["through"] = params.through
     return fingerprint("report", made_of | {"sections": params.sections, "provenance": provenance})
 
 
@@ -86,10 +91,16 @@ def _make(context: StepContext, params: ReportParams, provenance: Provenance, fo
     artefacts = context.runtime.artefacts
     sets = [artefacts.open("embedding_set", view.embedding_set) for view in params.views]
     views = [load_view(one, view.name, {Need.EMBEDDINGS}) for one, view in zip(sets, params.views, strict=True)]
+    through = None if params.through is None else read_judged(artefacts, params.through)
+    if params.through is not None:
+        views = in_common_space(artefacts, params.through, views)
     images = [one.table("images.parquet") for one in sets]
     summaries = [summarise(table, view) for table, view in zip(images, params.views, strict=True)]
     sections = [_section(context, ref) for ref in params.sections]
-    report = assemble(params.kind, params.title, summaries, sections, provenance)
+    if through is not None:
+        sections = [through_section(through), *sections]
+    said = "" if through is None else through.sentence
+    report = assemble(params.kind, params.title, summaries, sections, provenance, said)
     _write_tables(context, params, images, views, folder / "tables")
     context.check()
     with thumbnails(
