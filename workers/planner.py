@@ -34,7 +34,7 @@ from workers.steps.params import (
     ViewRef,
 )
 from workers.translating import STEP as JUDGING
-from workers.translating import kept, plan_through
+from workers.translating import is_translated, kept, plan_through
 
 STAGES = {
     SubjectKind.DATASET: Stages(("scan",)),
@@ -298,7 +298,7 @@ def _analyse_params(
 ) -> AnalyseParams:
     config = configured(analysis, request).model_dump(mode="json")
     named = answers(request, len(views)) if Need.METADATA in analysis.needs else ()
-    if most is not None and Need.NEIGHBOURS in analysis.needs:
+    if most is not None and is_translated(analysis):
         config["max_images"] = min(config["max_images"], most)
     unread = [name for name, need in (("parts", Need.PARTS), ("texts", Need.TEXTS)) if need not in analysis.needs]
     views = tuple(view.model_copy(update=dict.fromkeys(unread, ())) for view in views)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audit.analyses.base import Need
+from audit.analyses.base import Analysis, Need
 from audit.errors import ConfigError
 from audit.fingerprint import fingerprint
 from audit.model import DatasetView
@@ -85,6 +85,11 @@ def read_judged(artefacts: Artefacts, ref: ThroughRef) -> Through | None:
     if not ref.judged:
         return None
     return Through.model_validate(json.loads(artefacts.open(THROUGH, ref.judged).file(JUDGED).read_bytes()))
+
+
+def is_translated(asked: Analysis) -> bool:
+    """Whether an analysis is answered from vectors in the common space, and from no neurons."""
+    return Need.NEIGHBOURS in asked.needs and Need.DNA not in asked.needs
 
 
 def in_common_space(artefacts: Artefacts, ref: ThroughRef, views: Sequence[DatasetView]) -> list[DatasetView]:

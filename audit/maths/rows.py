@@ -112,8 +112,11 @@ def sample_bursts(names: Int64, n_rows: int, rng: np.random.Generator) -> Int64:
     if len(names) <= n_rows:
         return np.arange(len(names))
     unique, sizes = np.unique(names, return_counts=True)
-    order = rng.permutation(len(unique))
-    kept = order[np.cumsum(sizes[order]) <= n_rows]
+    kept, left = [], n_rows
+    for burst in rng.permutation(len(unique)):
+        if sizes[burst] <= left:
+            kept.append(burst)
+            left -= sizes[burst]
     return np.flatnonzero(np.isin(names, unique[kept]))
 
 

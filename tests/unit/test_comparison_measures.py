@@ -246,6 +246,14 @@ def test_a_sample_of_bursts_holds_whole_ones_only():
     assert set(np.bincount(names[rows], minlength=25)) == {0, 4}
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_burst_that_does_not_fit_leaves_room_for_the_others(seed: int) -> None:
+    names = np.concatenate([np.zeros(100, np.int64), np.arange(1, 61)])
+    rows = sample_bursts(names, 30, RNG(seed))
+    assert len(rows) == 30
+    assert (names[rows] > 0).all()
+
+
 def test_coverage_shows_the_number_that_its_sentence_says_with_the_images_of_a_draw():
     result = run(coverage, moved()).result
     finding = next(f for f in coverage.section(result).findings if f.id == "coverage.candidate")

@@ -18,7 +18,7 @@ from storage.parquet import write_table
 from storage.records import Outcome
 from workers.context import StepContext
 from workers.steps.params import AnalyseParams
-from workers.translating import in_common_space, read_judged
+from workers.translating import in_common_space, is_translated, read_judged
 from workers.views import has_labels, load_view, with_prepared
 
 
@@ -34,7 +34,7 @@ def run(context: StepContext) -> Outcome:
     loaded = [load_view(one, view.name, asked.needs) for one, view in zip(sets, params.views, strict=True)]
     prepared = [with_prepared(view, ref, artefacts) for view, ref in zip(loaded, params.views, strict=True)]
     views = [replace(view, answers=frozenset(params.answers)) for view in prepared]
-    if params.through is not None and Need.NEIGHBOURS in asked.needs:
+    if params.through is not None and is_translated(asked):
         views = in_common_space(artefacts, params.through, views)
     with artefacts.workspace() as folder, context.runtime.single_threaded():
         if params.through is None:
@@ -52,15 +52,14 @@ def _answer_through(
     asked: Analysis, views: list[DatasetView], params: AnalyseParams, through: Through | None, folder: Path
 ) -> None:
     """Compute through a translation: no neurons, and no vectors where the translation does not hold."""
-    reads_vectors = Need.NEIGHBOURS in asked.needs
     if Need.DNA in asked.needs:
         return _write_section(folder, not_run(asked, NO_NEURONS))
-    if reads_vectors and (through is None or through.refused):
+    if is_translated(asked) and (through is None or through.refused):
         why = "the translation could not be judged on these datasets" if through is None else through.refused
         return _write_section(folder, not_run(asked, f"Not run: {why}"))
     _answer(asked, views, params, folder)
     path = folder / "section.json"
-    if reads_vectors and through is not None:
+    if is_translated(asked) and through is not None:
         _write_section(folder, beside(Section.model_validate_json(path.read_bytes()), through))
     return None
 
