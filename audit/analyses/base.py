@@ -1,7 +1,8 @@
 """What an analysis is, and the registry of all of them.
 
 A module of :mod:`audit.analyses` defines ``Config`` and ``Result`` (frozen pydantic), ``compute`` and ``section``,
-and ends with ``ANALYSIS = register(Analysis(...))``. The planner reads ``needs`` and ``datasets`` and nothing else.
+and ends with ``ANALYSIS = register(Analysis(...))``. The planner reads ``needs``,
+``datasets``, ``texts`` and what the configuration says of the user's columns (``Config.answers``), and nothing else.
 """
 
 from __future__ import annotations

@@ -283,6 +283,12 @@ def _whose_boxes(read: Read) -> str:
     return f"{given}; elsewhere the object is taken to be {guessed}; {middle}."
 
 
+_UNSEEN = (
+    " What is shown of the object tells too little of the label to be taken for it, so nothing is said to lie in the "
+    "background (E2): give boxes of the objects."
+)
+
+
 def _parts_table(read: Read) -> TableBlock:
     rows = (
         ("the whole picture", read.whole),
@@ -300,7 +306,7 @@ def _parts_table(read: Read) -> TableBlock:
         rows=rows,
         note=(
             f"Probes out of fold on {read.n:,} pictures; of the two fillings of the background the weaker one. "
-            f"{_whose_boxes(read)}"
+            f"{_whose_boxes(read)}{'' if read.shows_object else _UNSEEN}"
         ),
     )
 

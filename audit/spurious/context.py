@@ -24,6 +24,10 @@ from audit.spurious.ranks import burst_error, centred_ranks, influences, judge_c
 LEAST_BACKGROUND = 0.15
 """A picture takes part if at least this share of it lies outside its widened box."""
 
+SEEN = 2 / 3
+"""Of what the whole picture tells of the label beyond guessing, the object alone in a box that was found tells at least
+this, else it is not taken for the object."""
+
 LEAST_PICTURES = 100
 N_DIRECTIONS = 64
 N_FOLDS = 5
@@ -76,6 +80,7 @@ class Readable:
     foreground, whole : of the object alone and of the whole picture
     box : from place and size of the box alone, which the background shows too
     n, n_given : pictures, and those whose box the dataset gave
+    shows_object : whether the object alone tells enough of the label to be the object; true where all boxes are given
     """
 
     background: float
@@ -88,6 +93,7 @@ class Readable:
     box: float
     n: int
     n_given: int
+    shows_object: bool
 
 
 def with_background(parts: Parts, is_judged: Bool) -> Int64:
@@ -159,12 +165,13 @@ def readable(
     scores = [balanced_accuracy(answer, classes) for answer in answers]
     weaker = int(scores[1] < scores[0])
     null = _null((points[:2], hole), (classes, bursts, folds), n_permutations, rng)
+    guess, n_given = float(null[weaker].mean()), int(parts.is_given[kept].sum())
     half = 1.959964 * _error(answers[weaker] == classes, classes, bursts)
     return Readable(
         background=scores[weaker],
         low=max(0.0, scores[weaker] - half),
         high=min(1.0, scores[weaker] + half),
-        guess=float(null[weaker].mean()),
+        guess=guess,
         p=max(p_value(score, one) for score, one in zip(scores, null, strict=False)),
         foreground=scores[2],
         whole=scores[3],
@@ -172,7 +179,8 @@ def readable(
             predict(_geometry(widened(parts.boxes[kept])), classes, folds, equal_priors=True), classes
         ),
         n=len(kept),
-        n_given=int(parts.is_given[kept].sum()),
+        n_given=n_given,
+        shows_object=n_given == len(kept) or scores[2] - guess >= SEEN * (scores[3] - guess),
     )
 
 

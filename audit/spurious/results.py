@@ -63,6 +63,7 @@ class Read(Result):
     box: float
     n: int
     n_given: int
+    shows_object: bool = True
 
 
 class Feature(Named):

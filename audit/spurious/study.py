@@ -88,6 +88,8 @@ def _study(sample: Sample, config: SpuriousConfig, rng: np.random.Generator) -> 
         candidates, backgrounds = _backgrounds(sample, shown, candidates, readable.p, config, rng)
         candidates, seen = _patterns(sample, shown, candidates, config, rng)
         found += [*backgrounds, *seen]
+        if not readable.shows_object:
+            found = [replace(one, is_contextual=False) for one in found]
     answers, used = _answers(sample, config, rng)
     right = answers == sample.classes
     found = [_levelled(one, config) for one in _examined(sample, candidates, found, right, config, rng)]
