@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,11 +53,7 @@ def check_request(request: AuditRequest, n_datasets: int, model_roots: Sequence[
         try:
             known[name].config.model_validate(config)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            got = repr(first.get("input"))
-            got = got if len(got) <= MOST_SHOWN else got[:MOST_SHOWN] + "…"
-            raise ConfigError(f"analysis {name}: {where}: {first['msg']} (got {got})") from error
+            raise ConfigError(f"analysis {name}: {_misused(error, known[name].config.model_fields)}") from error
     refuse_foreign_model(request.extractor, model_roots)
     refuse_foreign_weights(request, resolve_spec(request.extractor).fingerprint)
 
@@ -87,6 +84,21 @@ def translated_request(artefacts: Artefacts, request: AuditRequest, n_datasets: 
     if n_datasets != 2:
         raise ConfigError("a translation is for comparing two datasets; one was given")
     return request.model_copy(update={"extractor": kept(artefacts, request.translation).new.extractor})
+
+
+def _misused(error: ValidationError, fields: Iterable[str]) -> str:
+    """What is wrong with a configuration: a name that is none first, with the one that was probably meant."""
+    errors = error.errors()
+    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
+    where = [str(part) for part in first["loc"]]
+    missing = [
+        str(one["loc"][-1]) for one in errors if one["type"] == "missing" and one["loc"][:-1] == first["loc"][:-1]
+    ]
+    meant = get_close_matches(where[-1], missing if len(where) > 1 else list(fields), 1)
+    hint = f"; did you mean {meant[0]!r}?" if meant and first["type"] == "extra_forbidden" else ""
+    got = repr(first.get("input"))
+    got = got if len(got) <= MOST_SHOWN else got[:MOST_SHOWN] + "…"
+    return f"{'.'.join(where)}: {first['msg']} (got {got}){hint}"
 
 
 def refuse_foreign_model(extractor: str, roots: Sequence[Path] | None) -> None:

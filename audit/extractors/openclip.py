@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 
 from audit.errors import ExtractorError, UnknownExtractorError, WeightsUnavailableError
-from audit.extractors import _files, _torchvision
+from audit.extractors import _files, _texts, _torchvision
 from audit.extractors._hub import hub
 from audit.extractors._names import BF16, OPTIONS, PRE, size_of, split_options, suffix
 from audit.extractors._network import Identity, Network, Preprocessing, carded, identity, resolved
@@ -33,8 +32,6 @@ from audit.fingerprint import fingerprint
 VERSION = 2
 """2: registers are a layer of their own, and outlier tokens do not count."""
 _PROMPTS = 64
-_STEP = 8
-"""Texts are cut to a multiple of so many tokens."""
 _CONFIG = ("embed_dim", "vision_cfg", "text_cfg")
 """What the configuration of a model must hold."""
 _UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, AssertionError, UnpicklingError, SafetensorError)
@@ -123,8 +120,8 @@ class OpenClip(Network):
 
         def encode(tokens: Any) -> npt.NDArray[np.float32]:
             with frozen(chosen):
-                length = _length(model, tokens)
-                return to_numpy(_shortened(model, length).encode_text(tokens[:, :length].to(chosen)))
+                length = _texts.length(model, tokens)
+                return to_numpy(_texts.shortened(model, length).encode_text(tokens[:, :length].to(chosen)))
 
         return encode, _tokeniser(self._weights), float(model.logit_scale.detach().exp())
 
@@ -242,28 +239,6 @@ def _leave_out_projection(name: str, visual: Any) -> None:
         visual.head = torch.nn.Sequential(OrderedDict(pools))
     else:
         raise ExtractorError(name, f"its image tower has no projection that could be left out: name it without #{PRE}")
-
-
-def _length(model: Any, tokens: Any) -> int:
-    """How many tokens decide the vectors of a batch: where texts only look back, none after the last end of a text."""
-    whole = int(tokens.shape[1])
-    if getattr(model, "attn_mask", None) is None or getattr(model, "text_pool_type", "") != "argmax":
-        return whole
-    last = int(tokens.argmax(dim=1).max()) + 1
-    return min(whole, -(-last // _STEP) * _STEP)
-
-
-def _shortened(model: Any, length: int) -> Any:
-    """The same model for texts of that many tokens: it shares all weights, so that other threads are not disturbed."""
-    import torch
-
-    if getattr(model, "attn_mask", None) is None or length == len(model.attn_mask):
-        return model
-    short = copy(model)
-    short._parameters, short._buffers = dict(model._parameters), dict(model._buffers)
-    short.positional_embedding = torch.nn.Parameter(model.positional_embedding[:length], requires_grad=False)
-    short.attn_mask = model.attn_mask[:length, :length]
-    return short
 
 
 def _tokeniser(weights: Weights) -> Any:

@@ -13,7 +13,7 @@ from audit.shown import counted
 
 Format = Literal["text", "integer", "number", "percent"]
 
-_SOURCES = {"metadata": "metadata column", "context": "edges of the pictures", "text": "texts near the pictures"}
+_SOURCES = {"metadata": "metadata column", "context": "edges of the pictures", "text": "texts"}
 
 
 def blocks(result: SettingsResult) -> tuple[Block, ...]:

@@ -18,6 +18,7 @@ from audit.analyses.settings import compute
 from audit.model import IMAGES_SCHEMA, DatasetView
 from audit.settings.attributes import MISSING
 from audit.settings.config import SettingsConfig
+from audit.settings.prompts import CARRIERS, FOCUS
 
 pytestmark = pytest.mark.data
 
@@ -43,6 +44,14 @@ def table(vocabulary):
     """The human table as the analysis takes it."""
     names = {"time": "time", "weather": "weather", "locations": "location"}
     return {c: {names[a]: tuple(v) for a, v in row.items()} for c, row in vocabulary["uncommon"].items()}
+
+
+def test_the_vocabulary_has_every_word_of_focus(vocabulary):
+    words = {name: set(one.values) for name, one in FOCUS.items()}
+    theirs = {"time": "times", "weather": "weathers", "location": "locations"}
+    assert words == {name: set(vocabulary[key]) - {"none"} for name, key in theirs.items()}
+    assert FOCUS["location"].exclusive is not vocabulary["locations_are_multilabel"]
+    assert set(CARRIERS) == set(vocabulary["categories"])
 
 
 def dealt(counts, category, attribute, n):

@@ -11,7 +11,8 @@ import pytest
 from audit.errors import ConfigError, ExtractorError, UnknownExtractorError, WeightsUnavailableError
 from audit.extractors import TextEncoder, load_extractor, resolve_spec, temperature_of
 from audit.extractors._taps import quarters
-from audit.extractors.openclip import _length, _open_clip, _shortened
+from audit.extractors._texts import length, shortened
+from audit.extractors.openclip import _open_clip
 
 VIT = {"image_size": 32, "layers": 4, "width": 32, "patch_size": 8, "head_width": 16}
 RESNET = {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None}
@@ -218,10 +219,10 @@ def test_texts_cut_to_their_length_have_the_vectors_of_the_whole_context(folder:
     torch.manual_seed(0)
     model = open_clip.create_model("tiny-long").eval()
     tokens = open_clip.get_tokenizer("tiny-long")(["a dog", "a photo of a greater swiss mountain dog in the rain"])
-    length = _length(model, tokens)
-    assert length == 16
+    n_tokens = length(model, tokens)
+    assert n_tokens == 16
     with torch.inference_mode():
-        cut = _shortened(model, length).encode_text(tokens[:, :length])
+        cut = shortened(model, n_tokens).encode_text(tokens[:, :n_tokens])
         np.testing.assert_allclose(cut.numpy(), model.encode_text(tokens).numpy(), atol=1e-5)
     assert len(model.positional_embedding) == 77
 
@@ -233,8 +234,8 @@ def test_texts_that_look_ahead_are_not_cut(folder: Path) -> None:
 
     tokens = _open_clip().get_tokenizer("ViT-B-32")(["a dog"])
     model = Ahead()
-    assert _length(model, tokens) == 77
-    assert _shortened(model, 77) is model
+    assert length(model, tokens) == 77
+    assert shortened(model, 77) is model
 
 
 def test_a_model_of_ones_own_has_its_configuration_beside_its_weights(folder: Path, tmp_path: Path) -> None:

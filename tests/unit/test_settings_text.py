@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -202,6 +204,16 @@ def test_a_vocabulary_that_cannot_be_used_says_where(words: dict[str, object], s
     with pytest.raises(ValidationError, match=said) as error:
         SettingsConfig.model_validate({"vocabulary": {"time": words}})
     assert error.value.errors()[0]["loc"][:2] == ("vocabulary", "time")
+
+
+def test_every_example_of_the_manual_can_be_used() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+    examples = [
+        tomllib.loads(text)["analyses"]["settings"] for text in re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)
+    ]
+    used = [SettingsConfig.model_validate(example) for example in examples]
+    assert any(one.vocabulary and one.vocabulary["season"].values["winter"] == "in winter" for one in used)
+    assert any(one.class_words == {"n01440764": "tench"} for one in used)
 
 
 def test_platt_scaling_is_a_logistic_regression_on_softened_targets() -> None:
