@@ -75,11 +75,14 @@ class Embeddings:
         Name of the extractor.
     extractor_fingerprint : str
         Hash of architecture, weights, preprocessing and dtype. Only equal ones may be compared.
+    is_shared : bool
+        The vectors are in the space that two extractors share: how near copies lie there says nothing.
     """
 
     vectors: npt.NDArray[np.float32]
     extractor: str
     extractor_fingerprint: str
+    is_shared: bool = False
 
 
 @dataclass(frozen=True)

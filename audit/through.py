@@ -62,7 +62,8 @@ def translated(translation: Translation, views: Sequence[DatasetView]) -> list[E
     """
     name = f"{translation.old.extractor} and {translation.new.extractor}"
     return [
-        Embeddings(translation.half(_fingerprint(view))(view.vectors), name, translation.fingerprint) for view in views
+        Embeddings(translation.half(_fingerprint(view))(view.vectors), name, translation.fingerprint, is_shared=True)
+        for view in views
     ]
 
 
@@ -153,9 +154,9 @@ def _trusted(through: Through) -> str:
         return "Both datasets are like the shared pictures, so the translation holds for them."
     auc = getattr(through, unlike[0]).auc
     return (
-        f"A difference that is found is real, but its size is not: the {unlike[0]} is unlike the shared pictures, and "
-        f"the error of the translation adds to what is measured. Without it, a probe tells the {unlike[0]} from the "
-        f"shared pictures with an AUC of {auc:.2f}."
+        f"A difference that is found is real; its size may hold some error of the translation, since the {unlike[0]} "
+        f"is unlike the shared pictures. By its own extractor alone, a probe tells the {unlike[0]} from them with an "
+        f"AUC of {auc:.2f}."
     )
 
 

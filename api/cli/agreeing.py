@@ -131,7 +131,7 @@ def _layers(layers: Layers, first: str, second: str) -> str:
     lines.append(f"{'':<{width}}" + "".join(cells))
     for name, row in zip(layers.first, layers.cka, strict=True):
         lines.append(f"{name:<{width}}" + "".join(f"{one:>8.2f}{'*' if one == max(row) else ' '}" for one in row))
-    return "\n".join(lines)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _translation(one: Translated) -> str:

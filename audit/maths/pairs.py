@@ -63,22 +63,37 @@ def joint(left: Sample, right: Sample) -> tuple[Float64, Int64, Int64, Int64]:
     """Both samples as one: vectors, groups (0 reference, 1 candidate), bursts, and bursts that cross the datasets.
 
     Copies of one image in both datasets are one crossing burst: a probe must not learn from one and be tested on the
-    other. Permutations keep to the bursts inside each dataset.
+    other. Of datasets by two extractors these are the same files only. Permutations keep to the bursts inside each
+    dataset.
     """
     n, m = len(left), len(right)
     own = np.concatenate([left.bursts, right.bursts + len(left.view)])
     links_from, links_to = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
-    if n and m and left.view.neighbours is not None:
-        found = search(right.vectors.astype(np.float32), left.vectors.astype(np.float32), 1, threads=1)
-        copies = np.flatnonzero(found.distances[:, 0] <= near_copy_distance(left.view.neighbours))
-        links_from.append(n + copies)
-        links_to.append(found.indices[copies, 0].astype(np.int64))
+    if n and m:
+        in_left, in_right = _copies(left, right)
+        links_from.append(n + in_right)
+        links_to.append(in_left)
     _, first, place = np.unique(own, return_index=True, return_inverse=True)
     links_from.append(np.arange(n + m))
     links_to.append(first[place])
     crossing = components(n + m, np.concatenate(links_from), np.concatenate(links_to))
     groups = np.repeat(np.array([0, 1]), [n, m])
     return np.concatenate([left.vectors, right.vectors]), groups, own, crossing
+
+
+def _copies(left: Sample, right: Sample) -> tuple[Int64, Int64]:
+    """Positions in both samples of images of which one is a copy of the other, side by side."""
+    if left.view.embeddings is not None and left.view.embeddings.is_shared:
+        hashes = [np.array(one.view.column("content_hash"), dtype=object)[one.rows] for one in (left, right)]
+        place = {name: i for i, name in enumerate(hashes[0].tolist()) if name is not None}
+        same = [(place[name], j) for j, name in enumerate(hashes[1].tolist()) if name in place]
+        found = np.array(same, dtype=np.int64).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
+    if left.view.neighbours is None:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    nearest = search(right.vectors.astype(np.float32), left.vectors.astype(np.float32), 1, threads=1)
+    copies = np.flatnonzero(nearest.distances[:, 0] <= near_copy_distance(left.view.neighbours))
+    return nearest.indices[copies, 0].astype(np.int64), copies
 
 
 def halves(sample: Sample, size: int, rng: np.random.Generator) -> tuple[Int64, Int64]:

@@ -3,11 +3,13 @@
 import dataclasses
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from audit import translation as translations
 from audit.analyses.two_sample import TwoSampleConfig, compute, section
 from audit.errors import ConfigError, FingerprintMismatchError, TooFewImagesError
+from audit.maths import pairs
 from audit.model import Embeddings
 from audit.report import Metric, Section
 from audit.through import Through, beside, judge, translated
@@ -149,8 +151,6 @@ def test_copies_among_the_shared_pictures_count_once():
 
 
 def _grouped(images):
-    import pyarrow as pa
-
     place = images.schema.get_field_index("group")
     return images.set_column(place, "group", pa.array([str(i // 2) for i in range(len(images))]))
 
@@ -169,3 +169,18 @@ def test_a_number_without_a_p_value_is_left_alone(made):
     metric = Metric(name="share", value=0.2, note="no interval")
     about = {"id": "a", "title": "A", "question": "?", "summary": "s", "analysis": "a", "version": 1}
     assert beside(Section(**about, headline=(metric,)), through).headline == (metric,)
+
+
+def test_the_same_file_in_both_datasets_is_in_one_fold_and_near_copies_are_not_looked_for(made):
+    """In the common space nearness says nothing of copies, so only equal files are one burst across the datasets."""
+    rows = causes(40, 30)
+    views = [by("old", rows, 31), by("new!", rows, 32, name="candidate")]
+    hashes = views[0].images.column("content_hash").to_pylist()
+    place = views[1].images.schema.get_field_index("content_hash")
+    other = pa.array([hashes[7], *(f"other {i}" for i in range(39))])
+    views[1] = dataclasses.replace(views[1], images=views[1].images.set_column(place, "content_hash", other))
+    mapped = [dataclasses.replace(v, embeddings=e) for v, e in zip(views, translated(made, views), strict=True)]
+    _, _, own, crossing = pairs.joint(*pairs.samples(mapped, 100, RNG(0)))
+    assert crossing[40] == crossing[7]
+    assert len(np.unique(crossing)) == 79
+    assert len(np.unique(own)) == 80
