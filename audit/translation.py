@@ -30,7 +30,7 @@ MIN_SHARED = 600
 
 LEARNT_PER_TESTED = 4
 """Pictures learnt from for each picture of a dataset that is tested: with two, a test at 5 % of random halves of one
-set rejected 10 to 17 %, with four 0 to 7 %."""
+set rejected 3 to 17 %, with four 0 to 7 %."""
 
 ALPHA = 0.05
 MOST_UNLIKE = 0.55

@@ -9,6 +9,11 @@ mapped by a ridge regression instead. ``unlike`` is the larger of the two AUCs a
 how often the comparison would have been. For datasets that truly differ: the AUC through the translation, of the old
 extractor alone in the common space, and of either extractor in its own space.
 Vectors are kept in FOLDER for the next run.
+
+Recorded on 27 November 2026 with ``--maps 5 bundled:squeezenet bundled:teacher``: equal halves of the set learnt on are
+told apart in .06 and .06 (caltech101), .05 and .07 (tiny) and .02 and .06 (CIFAKE) of 40 to 50 draws, none refused;
+those of clothing and PACS photo by caltech101 in .80 to 1.00 of 10, all refused. Real against synthetic: .715 and .803
+through it, .731 and .795 by the old extractor in the common space, .860 to .900 by each alone.
 """
 
 from __future__ import annotations
