@@ -36,16 +36,17 @@ class Cost:
 
 @dataclass
 class Costs:
-    """Costs by name; ``between`` is what is spent while no step is at work."""
+    """Costs by name; ``between`` is spent while no step is at work, ``own`` by this process in steps."""
 
     by_name: dict[str, Cost] = field(default_factory=dict)
+    own: float = 0.0
     _name: str = "between"
 
     @contextmanager
     def of(self, name: str) -> Iterator[None]:
         """Add what is spent in the body to a name."""
         self._name = name
-        clock, processor = time.perf_counter(), processor_s()
+        clock, processor, own = time.perf_counter(), processor_s(), time.process_time()
         try:
             yield
         finally:
@@ -53,6 +54,7 @@ class Costs:
             cost.steps += 1
             cost.clock += time.perf_counter() - clock
             cost.processor += processor_s() - processor
+            self.own += time.process_time() - own
             self._name = "between"
 
     def watch(self) -> None:
@@ -94,13 +96,11 @@ def main() -> None:
     steps = cast("dict[str, Callable[[Any], Any]]", runtime.STEPS)
     steps.update({name: watched(work) for name, work in steps.items()})
     threading.Thread(target=costs.watch, daemon=True).start()
-    started = processor_s()
     code = 1
     try:
         code = assay(arguments)
     finally:
-        known = sum(cost.processor for cost in costs.by_name.values())
-        costs.by_name.setdefault("between", Cost()).processor = processor_s() - started - known
+        costs.by_name.setdefault("between", Cost()).processor = time.process_time() - costs.own
         out.write_text(json.dumps({name: vars(cost) for name, cost in costs.by_name.items()}), encoding="utf-8")
     sys.exit(code)
 
