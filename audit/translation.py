@@ -6,7 +6,6 @@ extractors by their fingerprints and holds what the check found, so that a compa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Literal, Self
 
@@ -15,11 +14,11 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from audit.errors import ConfigError, FingerprintMismatchError, TooFewImagesError
-from audit.fingerprint import canonical_json, fingerprint
 from audit.maths import common_space, discrepancy, probes, separability
 from audit.maths.rows import one_a_burst
 from audit.model import DatasetView
 from audit.pairing import common_bursts, same_images
+from audit.saved import Saved
 
 FLOOR = 0.8
 """Directions are kept while their held-out correlation reaches this."""
@@ -111,13 +110,16 @@ class Check(_Frozen):
         )
 
 
-class Translation(_Frozen):
+class Translation(Saved):
     """A common space of an old and a new extractor.
 
     learnt_on : name of the dataset of the shared pictures
     n_learnt, n_held_out : different pictures
     correlations : of each direction, on pictures held out from learning it
     """
+
+    kind = "translation"
+    noun = "a saved translation"
 
     version: Literal[1] = 1
     learnt_on: str = Field(min_length=1, max_length=200)
@@ -127,11 +129,6 @@ class Translation(_Frozen):
     check: Check
     old: Half
     new: Half
-
-    @property
-    def fingerprint(self) -> str:
-        """Name of the translation, 64 hexadecimal digits: that of everything in it."""
-        return fingerprint("translation", self)
 
     @property
     def n_directions(self) -> int:
@@ -167,30 +164,6 @@ class Translation(_Frozen):
         raise FingerprintMismatchError(
             "the extractors of the translation and of the dataset", both, extractor_fingerprint
         )
-
-    def to_json(self) -> bytes:
-        """One JSON object with the fingerprint; :meth:`from_json` reads it."""
-        return canonical_json(json.loads(canonical_json(self)) | {"fingerprint": self.fingerprint}) + b"\n"
-
-    @classmethod
-    def from_json(cls, data: bytes) -> Self:
-        """Read a saved translation.
-
-        Raises
-        ------
-        ConfigError
-            If it is none, or was changed after it was saved.
-        """
-        try:
-            value = json.loads(data)
-            said = value.pop("fingerprint", "")
-            found = cls.model_validate(value)
-            own = found.fingerprint
-        except (ValueError, AttributeError, TypeError, RecursionError) as error:
-            raise ConfigError(f"not a saved translation: {str(error).splitlines()[0]}") from None
-        if own != said:
-            raise ConfigError("the translation is not the one that was saved: its fingerprint differs")
-        return found
 
 
 def learn(views: Sequence[DatasetView], learnt_on: str, rng: np.random.Generator) -> Translation:

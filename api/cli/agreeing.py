@@ -11,6 +11,8 @@ from api.cli.opening import opened, say
 from api.cli.running import GroupFrom, ImagesRoot, KindOption, Quiet, Seed, follow
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from audit.agreement import Agreement, Layers, Translated
     from audit.model import DatasetView
     from workers.service import Service
@@ -39,22 +41,36 @@ def agree(  # noqa: PLR0913, PLR0917 - options of a command
     import numpy as np
 
     from audit.agreement import agree as compared
-    from audit.extractors import resolve_spec
-    from storage.sources import SourceSpec
 
-    if first == second:
-        raise CommandError(Exit.USAGE, f"{first} is both A and B; give the names of two extractors.")
-    for name in (first, second):
-        resolve_spec(name)
     where = {"kind": kind, "images_root": images_root, "group_from": group_from}
-    spec = SourceSpec.model_validate({"uri": source, "label_from": "none", "split_from": "none", **where})
-    with opened() as service:
-        dataset = service.submit_dataset(spec)
-        views = [embedded(service, dataset.id, name, images, quiet=quiet) for name in (first, second)]
+    _, views = seen_by_both((first, second), source, where, images, quiet=quiet)
     _tell(compared(views, np.random.default_rng(seed or 0)), as_json=as_json)
 
 
-def embedded(service: Service, dataset_id: str, extractor: str, n_images: int, *, quiet: bool) -> DatasetView:
+def seen_by_both(
+    extractors: tuple[str, str], source: str, where: Mapping[str, str | None], n_images: int, *, quiet: bool
+) -> tuple[str, list[DatasetView]]:
+    """The name of a dataset, and at most n images of it under either extractor.
+
+    Raises
+    ------
+    CommandError
+        If both are one.
+    """
+    from audit.extractors import resolve_spec
+    from storage.sources import SourceSpec
+
+    if extractors[0] == extractors[1]:
+        raise CommandError(Exit.USAGE, f"{extractors[0]} is given twice; give the names of two extractors.")
+    for name in extractors:
+        resolve_spec(name)
+    spec = SourceSpec.model_validate({"uri": source, "label_from": "none", "split_from": "none", **where})
+    with opened() as service:
+        dataset = service.submit_dataset(spec)
+        return dataset.name, [_embedded(service, dataset.id, name, n_images, quiet=quiet) for name in extractors]
+
+
+def _embedded(service: Service, dataset_id: str, extractor: str, n_images: int, *, quiet: bool) -> DatasetView:
     """At most n images of a dataset under an extractor, by an audit that asks nothing and is not kept.
 
     Those with the smallest content hashes are taken: a random choice that names and order have no part in.

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.agreeing import Json, embedded
+from api.cli.agreeing import Json, seen_by_both
 from api.cli.dna_sources import write
 from api.cli.exits import CommandError, Exit
-from api.cli.opening import find_audit, opened, say
+from api.cli.opening import find_audit, say
 from api.cli.places import check_writable
 from api.cli.running import GroupFrom, ImagesRoot, KindOption, Quiet, Seed
 
@@ -41,21 +41,12 @@ def translate(  # noqa: PLR0913, PLR0917 - options of a command
     """
     import numpy as np
 
-    from audit.extractors import resolve_spec
     from audit.translation import learn
-    from storage.sources import SourceSpec
 
-    if old == new:
-        raise CommandError(Exit.USAGE, f"{old} is both OLD and NEW; give the names of two extractors.")
-    for name in (old, new):
-        resolve_spec(name)
     check_writable("--out", out.parent)
     where = {"kind": kind, "images_root": images_root, "group_from": group_from}
-    spec = SourceSpec.model_validate({"uri": source, "label_from": "none", "split_from": "none", **where})
-    with opened() as service:
-        dataset = service.submit_dataset(spec)
-        views = [embedded(service, dataset.id, name, images, quiet=quiet) for name in (old, new)]
-    made = learn(views, dataset.name, np.random.default_rng(seed or 0))
+    learnt_on, views = seen_by_both((old, new), source, where, images, quiet=quiet)
+    made = learn(views, learnt_on, np.random.default_rng(seed or 0))
     write(out, made.to_json())
     _tell(made, out, as_json=as_json)
 

@@ -118,7 +118,7 @@ def compare_by(body: schemas.DnaQuestionIn, service: ServiceDep) -> schemas.DnaC
     from audit.dna.weights import NeuronWeights
 
     left, right = (service.dna(side.audit, side.dataset) for side in (body.reference, body.candidate))
-    weights = None if body.weights is None else NeuronWeights.from_object(body.weights)
+    weights = None if body.weights is None else NeuronWeights.from_plain(body.weights)
     question = Question(weights=weights, layers=body.layers, by=body.by, seed=body.seed)
     return schemas.DnaComparisonOut(**answer((left, right), question))
 

@@ -9,20 +9,19 @@ sensitivity to one); the families of neurons by the largest statistic as in :mod
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from audit.dna.ranges import NeuronRanges
 from audit.errors import ConfigError, FingerprintMismatchError, TooFewImagesError
-from audit.fingerprint import canonical_json, fingerprint
 from audit.maths.attributes import Attribute, learn
 from audit.maths.histograms import Doubles
 from audit.maths.silencing import ridge_nnls
+from audit.saved import Saved
 
 RIDGE = 1e-4
 """How strongly silencing weights are drawn to those they start from; rows are scaled to a distance of 1."""
@@ -47,7 +46,7 @@ class Evidence(BaseModel):
     high: float
 
 
-class NeuronWeights(BaseModel):
+class NeuronWeights(Saved):
     """A weight for every neuron of one extractor.
 
     extractor, ranges : fingerprints; the weights fit no other
@@ -55,7 +54,8 @@ class NeuronWeights(BaseModel):
     made : how, in words
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind = "neuron-weights"
+    noun = "saved neuron weights"
 
     version: Literal[1] = 1
     name: str = Field(min_length=1, max_length=200)
@@ -65,10 +65,11 @@ class NeuronWeights(BaseModel):
     layers: dict[str, tuple[float, ...]]
     evidence: Evidence | None = None
 
-    @property
-    def fingerprint(self) -> str:
-        """Name of the weights, 64 hexadecimal digits: that of everything in them."""
-        return fingerprint("neuron-weights", self)
+    @model_validator(mode="after")
+    def _counts(self) -> Self:
+        if any(not (0 <= w < np.inf) for layer in self.layers.values() for w in layer):
+            raise ValueError(f"the weights {self.name!r} hold one that is negative or no number")
+        return self
 
     def array(self, ranges: NeuronRanges, extractor: str) -> Doubles:
         """Weight of every neuron, float64 (N,).
@@ -86,44 +87,6 @@ class NeuronWeights(BaseModel):
                 raise FingerprintMismatchError(f"the {what} of the weights {self.name!r} and of the DNA", own, asked)
         return np.concatenate([np.zeros(0), *(np.array(self.layers[name], np.float64) for name in ranges.layers)])
 
-    def plain(self) -> dict[str, Any]:
-        """Plain values with the fingerprint; :meth:`from_object` reads them."""
-        value: dict[str, Any] = json.loads(canonical_json(self))
-        return value | {"fingerprint": self.fingerprint}
-
-    def to_json(self) -> bytes:
-        """One JSON object with the fingerprint; :meth:`from_json` reads it."""
-        return json.dumps(self.plain(), sort_keys=True, indent=1).encode() + b"\n"
-
-    @classmethod
-    def from_json(cls, data: bytes) -> Self:
-        """Read saved weights.
-
-        Raises
-        ------
-        ConfigError
-            If they are none, or were changed after they were saved.
-        """
-        try:
-            value = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise ConfigError(f"not saved neuron weights: {str(error).splitlines()[0]}") from None
-        return cls.from_object(value)
-
-    @classmethod
-    def from_object(cls, value: Mapping[str, Any]) -> Self:
-        """As :meth:`from_json`, of an object that was read from JSON already."""
-        try:
-            said = value.get("fingerprint", "")
-            found = cls.model_validate({key: part for key, part in value.items() if key != "fingerprint"})
-        except (ValueError, AttributeError, TypeError) as error:
-            raise ConfigError(f"not saved neuron weights: {str(error).splitlines()[0]}") from None
-        if any(not (0 <= w < np.inf) for layer in found.layers.values() for w in layer):
-            raise ConfigError(f"the weights {found.name!r} hold one that is negative or no number")
-        if found.fingerprint != said:
-            raise ConfigError(f"the weights {found.name!r} are not those that were saved: their fingerprint differs")
-        return found
-
 
 def given(value: Any) -> NeuronWeights | None:
     """Weights as a configuration holds them: what was saved, as plain values with its fingerprint.
@@ -140,7 +103,7 @@ def given(value: Any) -> NeuronWeights | None:
             f"neuron weights are the object that assay dna select saved, not {type(value).__name__}; only in a "
             "configuration file of the command line can they be the name of its file"
         )
-    return NeuronWeights.from_object(value)
+    return NeuronWeights.from_plain(value)
 
 
 def of_layers(ranges: NeuronRanges, extractor: str, layers: Sequence[str]) -> NeuronWeights:

@@ -148,7 +148,7 @@ def test_weights_are_those_that_the_command_saves_and_comparing_listens_to_them(
     out = tmp_path / "dog.json"
     of_command(service, monkeypatch, capsys, "select", AUDIT_ID, "--having", "label=dog", "--out", str(out))
     assert made == json.loads(out.read_text())
-    assert made["fingerprint"] == NeuronWeights.from_object(made).fingerprint
+    assert made["fingerprint"] == NeuronWeights.from_plain(made).fingerprint
     body = {"reference": {"audit": AUDIT_ID}, "candidate": {"audit": OTHER_AUDIT_ID}, "weights": made}
     found = client.post("/v1/dna/compare", json=body).json()
     words = ["compare", AUDIT_ID, OTHER_AUDIT_ID, "--weights", str(out)]

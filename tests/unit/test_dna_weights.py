@@ -48,7 +48,7 @@ def test_saved_weights_are_read_again_under_the_same_name() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": "other"}, "not those that were saved"),
+        ({"name": "other"}, "fingerprint differs"),
         ({"layers": {"a": [-1.0]}}, "negative"),
         ({"layers": {"a": [float("nan")]}}, "negative or no number"),
         ({"version": 2}, "not saved neuron weights"),
