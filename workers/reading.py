@@ -189,8 +189,8 @@ class Reading:
         return self._search(found, view, vectors, k)
 
     def dna(self, audit_id: str, dataset: str | None = None) -> DatasetView:
-        """A dataset of an audit with its Visual DNA and what every neuron gave for each image; ``dataset`` as above."""
-        return self._view(audit_id, dataset, {Need.DNA, Need.NEURONS})[1]
+        """A dataset of an audit with its Visual DNA and what is known of each image by it; ``dataset`` as above."""
+        return self._view(audit_id, dataset, {Need.DNA, Need.NEURONS, Need.EMBEDDINGS})[1]
 
     def _view(
         self, audit_id: str, dataset: str | None, needs: Collection[Need] = _LOOKED_UP
