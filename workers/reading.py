@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 REPORT_FILE = "report file"
 MAX_LIMIT = 1000
 _LOOKED_UP = frozenset({Need.EMBEDDINGS, Need.NEIGHBOURS})
-_COMPARED = frozenset({Need.DNA, Need.NEURONS, Need.NEIGHBOURS})
+_COMPARED = frozenset({Need.DNA, Need.NEURONS, Need.EMBEDDINGS, Need.NEIGHBOURS})
 
 
 class Reading:
@@ -206,8 +206,8 @@ class Reading:
         return str(row.dataset_id), str(row.extractor_fingerprint)
 
     def dna(self, audit_id: str, dataset: str | None = None) -> DatasetView:
-        """A dataset of an audit as :func:`audit.dna.bursts.by_image` reads it: with its Visual DNA, what every neuron
-        gave for each image, and its copies where they were searched for; ``dataset`` as above.
+        """A dataset of an audit as :func:`audit.dna.bursts.by_image` reads it: with its Visual DNA and embeddings,
+        what every neuron gave for each image, and its copies where they were searched for; ``dataset`` as above.
         """
         row, name = self._set(audit_id, dataset)
         view = load_view(self.runtime.artefacts.open("embedding_set", row.artefact), name, _COMPARED)

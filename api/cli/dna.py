@@ -240,10 +240,10 @@ def export(
     """Write a Visual DNA to a file that compares anywhere."""
     from audit.dna import compact, files
 
-    whole = whole_dna(dna)
-    data = compact.to_bytes(compact.compact(whole)) if small else files.to_bytes(whole)
+    held = whole_dna(dna)
+    data = compact.to_bytes(compact.compact(held)) if small else files.to_bytes(held)
     write(out, data)
-    say(f"{out}: {len(data):,} bytes, {whole.size:,} images")
+    say(f"{out}: {len(data):,} bytes, {held.size:,} images")
 
 
 @app.command("import")

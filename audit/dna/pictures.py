@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from scipy.stats import binom
 
 from audit.dna.facets import facets
 from audit.dna.state import Dna
@@ -34,8 +35,8 @@ _BLOCK = 4096
 
 N_ANSWERING = 24
 """Pictures that a neuron answers to most on average, among which kinds are looked for; by place nine are kept."""
-MOST_AT_BORDER = 0.75
-"""Share of a neuron's strongest places that may lie at the border of their pictures."""
+ALPHA_BORDER = 0.001
+"""How rarely chance puts as many of a neuron's strongest places at the border, where it is called one of borders."""
 
 UNLIKE_SCHEMA = pa.schema(
     [
@@ -226,8 +227,8 @@ def _first_of_each(view: DatasetView, score: Doubles, k: int) -> list[int]:
 def has_places(views: Sequence[DatasetView], neuron: int) -> bool:
     """Whether what a neuron answers to lies in places of pictures: its layer has them, and it is no neuron of borders.
 
-    A neuron whose strongest places lie at the border of nearly every picture answers to the padding around it, or to
-    the picture as a whole: more than three quarters of those of all datasets do.
+    A neuron of borders has most of its strongest places, of all datasets together, at the border or in the corners,
+    more than chance gives (binomial, p at most 0.001): it answers to the padding, or to the picture as a whole.
 
     Source: Islam, Jia, Bruce, "How much position information do convolutional neural networks encode?", ICLR 2020
     (zero padding tells a network where the border is).
@@ -238,8 +239,15 @@ def has_places(views: Sequence[DatasetView], neuron: int) -> bool:
         return False
     places = np.concatenate([view.tops.places[neuron] for view in views if view.tops is not None])
     down, right = np.divmod(places[places >= 0], side)
-    outer = (np.minimum(down, right) == 0) | (np.maximum(down, right) == side - 1)
-    return bool(len(outer)) and float(outer.mean()) <= MOST_AT_BORDER
+    on_edge = [(axis == 0) | (axis == side - 1) for axis in (down, right)]
+    regions = ((on_edge[0] | on_edge[1], 1 - (max(side - 2, 0) / side) ** 2), (on_edge[0] & on_edge[1], 4 / side**2))
+    return len(down) > 0 and not any(_is_crowded(inside, share) for inside, share in regions)
+
+
+def _is_crowded(inside: npt.NDArray[np.bool_], share: float) -> bool:
+    """Whether most of some places lie in a region that holds a share of all places, more than chance puts there."""
+    n, k = len(inside), int(inside.sum())
+    return 2 * k > n and float(binom.sf(k - 1, n, share)) <= ALPHA_BORDER
 
 
 def seen_most(view: DatasetView, neuron: int, k: int, *, in_places: bool = False) -> tuple[Picture, ...]:

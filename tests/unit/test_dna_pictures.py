@@ -296,11 +296,20 @@ def test_the_place_on_a_picture_follows_how_it_was_cut_for_the_extractor() -> No
     assert seen_most(one, 3, 1, in_places=True)[0].place == (0.375, 0.25, 0.5, 0.5)
 
 
-def test_a_neuron_whose_strongest_places_lie_at_the_border_is_shown_by_its_average() -> None:
-    one = with_map([0] * 7 + [5, 6])
+def test_a_neuron_whose_strongest_places_lie_in_the_corners_is_shown_by_its_average() -> None:
+    one = with_map([0, 3, 12, 15, 0, 3, 12, 5, 6])
     assert not has_places([one, one], 3)
-    assert has_places([with_map([0] * 6 + [5, 6, 9])], 3)
+    assert has_places([one], 3), "7 of 9 in a quarter of the places: p = .0013"
     assert all(p.place is None and p.caption.endswith("on average") for p in seen_most(one, 3, 4))
+
+
+def test_border_places_count_by_how_many_there_are() -> None:
+    edge = [1, 2, 4, 7, 8, 11, 13, 14, 1]
+    assert has_places([with_map(edge)] * 2, 3), "18 of 18 in three quarters of the places: p = .0056"
+    edge = [1, 2, 10, 20, 30, 40, 19, 29, 91]
+    assert not has_places([with_map(edge, side=10)] * 2, 3), "18 of 18 in 36 of 100 places"
+    few = [*edge[:5], 55, 54, 45, 44]
+    assert has_places([with_map(few, side=10)] * 2, 3), "10 of 18 in 36 of 100 places: p = .07"
 
 
 def test_a_neuron_of_a_layer_with_one_place_has_no_ring() -> None:
