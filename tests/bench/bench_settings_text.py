@@ -2,7 +2,7 @@
 
 ``PYTHONPATH=. python -m tests.bench.bench_settings_text [--cache DIR]``
 
-The pair is trained first if the cache holds none (about 8 minutes on one core; see ``text_tower``). For each set:
+The pair is trained first if the cache holds none (about 10 minutes of one core; see ``text_tower``). For each set:
 
 * ``ways`` to read a setting, at a posterior of 0.65: the share of pictures that are told, of these the share told
   rightly and told rightly with nothing else beside it, and the mean error of the shares of settings in classes;
