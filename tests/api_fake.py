@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -141,7 +142,7 @@ class FakeService:
         after = [record for record in self.audits_known if cursor is None or (record.created_at, record.id) < cursor]
         return after[:limit]
 
-    def events(self, audit_id: str) -> Iterator[Audit]:
+    def events(self, audit_id: str, *, again_s: float = math.inf) -> Iterator[Audit]:
         yield from self.following or [self._audit(audit_id)]
 
     def cancel(self, audit_id: str) -> Audit:

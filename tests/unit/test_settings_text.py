@@ -178,7 +178,7 @@ def test_an_audited_sample_gives_intervals_verdicts_and_a_confusion_matrix() -> 
     ("column", "audited", "said"),
     [
         (["nite"], {"time": "seen"}, r"people saw 'nite' as time .* none of its values: day, night"),
-        (["night"], {"tiem": "seen"}, r"audited names 'tiem', which is no setting; there are: seen, time"),
+        (["night"], {"tiem": "seen"}, r"audited names 'tiem', which is no setting; there are: time"),
         (["night"], {"time": "sen"}, r"audited names the column 'sen'; the metadata columns are: seen"),
     ],
 )
