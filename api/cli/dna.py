@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.dna_sources import is_file, read_dna, whole, whole_dna, write
+from api.cli.dna_sources import audited, is_file, read_dna, whole, write
 from api.cli.exits import CommandError, Exit
 from api.cli.opening import say
 
@@ -167,7 +167,7 @@ def matrix(
     from audit.dna.peer_files import PeerDna
 
     forms = []
-    for found in (read_dna(name) for name in dna):
+    for found in (read_dna(name) if is_file(name) else audited(name) for name in dna):
         if isinstance(found, PeerDna):
             raise CommandError(
                 Exit.USAGE, "imported Visual DNA has no place in a matrix; compare two with assay dna compare."
@@ -239,11 +239,13 @@ def export(
 ) -> None:
     """Write a Visual DNA to a file that compares anywhere."""
     from audit.dna import compact, files
+    from audit.dna.asking import small as small_of
+    from audit.dna.asking import whole as whole_of
 
-    held = whole_dna(dna)
-    data = compact.to_bytes(compact.compact(held)) if small else files.to_bytes(held)
+    held = whole(dna)
+    data = compact.to_bytes(small_of(held)) if small else files.to_bytes(whole_of(held))
     write(out, data)
-    say(f"{out}: {len(data):,} bytes, {held.size:,} images")
+    say(f"{out}: {len(data):,} bytes, {whole_of(held).size:,} images")
 
 
 @app.command("import")

@@ -30,7 +30,7 @@ def read_dna(name: str) -> Dna | Compact | PeerDna:
     ------
     CommandError, ConfigError
     """
-    from audit.dna.asking import dna_of
+    from audit.dna.bursts import dna_of
 
     path = Path(name)
     if not is_file(name):
@@ -63,15 +63,6 @@ def whole(name: str) -> Dna | DatasetView:
             Exit.USAGE, f"{name} is not a whole Visual DNA; give an audit or a file of assay dna export."
         )
     return found
-
-
-def whole_dna(name: str) -> Dna:
-    """The DNA of :func:`whole`."""
-    from audit.dna import Dna
-    from audit.dna.asking import dna_of
-
-    found = whole(name)
-    return found if isinstance(found, Dna) else dna_of(found)
 
 
 def is_file(name: str) -> bool:

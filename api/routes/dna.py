@@ -46,7 +46,7 @@ _FILE: dict[str, Any] = {"type": "string", "format": "binary"}
 @router.get("/v1/audits/{audit_id}/dna", responses=_COMPARED)
 def dna(audit_id: schemas.AuditId, service: ServiceDep, dataset: schemas.Searched = None) -> schemas.DnaOut:
     """Say what the Visual DNA of an audit's dataset holds."""
-    from audit.dna.asking import dna_of
+    from audit.dna.bursts import dna_of
 
     view = service.dna(audit_id, dataset)
     found = dna_of(view)
@@ -75,10 +75,10 @@ def dna_file(
 ) -> Response:
     """Fetch the Visual DNA of an audit's dataset as a file that compares anywhere, with `assay dna`."""
     from audit.dna import compact, files
-    from audit.dna.asking import dna_of
+    from audit.dna.bursts import compact_of, dna_of
 
-    found = dna_of(service.dna(audit_id, dataset))
-    data = files.to_bytes(found) if form == "whole" else compact.to_bytes(compact.compact(found))
+    view = service.dna(audit_id, dataset)
+    data = files.to_bytes(dna_of(view)) if form == "whole" else compact.to_bytes(compact_of(view))
     return Response(data, media_type=PARQUET)
 
 

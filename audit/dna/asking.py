@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from audit.dna.bursts import by_image
+from audit.dna.bursts import by_image, compact_of, dna_of
 from audit.dna.classes import FEWEST, within_values
 from audit.dna.compact import Compact, compact
 from audit.dna.comparing import Asked, compare, layer_distances
@@ -64,19 +64,6 @@ class Choice(BaseModel):
     seed: int = 0
 
 
-def dna_of(view: DatasetView) -> Dna:
-    """The DNA of a dataset.
-
-    Raises
-    ------
-    ConfigError
-        If it was embedded without.
-    """
-    if view.dna is None:
-        raise ConfigError(f"{view.name!r} holds no Visual DNA; audit the dataset again")
-    return view.dna
-
-
 def answer(sides: tuple[Dna | DatasetView, Dna | DatasetView], question: Question) -> dict[str, Any]:
     """Compare two DNA, as plain JSON: the total, its layers, the weights' fingerprint and what ``by`` asks for.
 
@@ -93,7 +80,7 @@ def answer(sides: tuple[Dna | DatasetView, Dna | DatasetView], question: Questio
     ConfigError
         If there is no such layer, or no value of the column has enough pictures on both sides.
     """
-    reference, candidate = (_whole(side) for side in sides)
+    reference, candidate = (whole(side) for side in sides)
     chosen = _listened_to(reference, question)
     array = None if chosen is None else chosen.array(reference.ranges, reference.extractor)
     rng = np.random.default_rng(question.seed)
@@ -149,7 +136,7 @@ def choose(side: Dna | DatasetView, choice: Choice) -> NeuronWeights:
     """
     if sum(way is not None for way in (choice.neurons, choice.having, choice.without)) != 1:
         raise ConfigError(ONE_WAY)
-    dna = _whole(side)
+    dna = whole(side)
     if choice.neurons is not None:
         return of_neurons(dna.ranges, dna.extractor, choice.neurons, name=choice.name or " + ".join(choice.neurons))
     if not isinstance(side, DatasetView):
@@ -203,12 +190,19 @@ def parted(view: DatasetView, condition: str) -> tuple[Doubles, Doubles]:
 
 def matrix(sides: Sequence[Dna | Compact | DatasetView]) -> dict[str, list[list[float | None]]]:
     """Distances between several datasets as plain JSON, NaN as null: :class:`audit.dna.matrix.Matrix`."""
-    forms = [side if isinstance(side, Compact) else compact(_whole(side)) for side in sides]
-    found = distance_matrix(forms)
+    found = distance_matrix([small(side) for side in sides])
     return {name: [[_known(value) for value in row] for row in table.tolist()] for name, table in vars(found).items()}
 
 
-def _whole(side: Dna | DatasetView) -> Dna:
+def small(side: Dna | Compact | DatasetView) -> Compact:
+    """The query form; that of a dataset knows which images hang together, that of a whole DNA does not."""
+    if isinstance(side, Compact):
+        return side
+    return compact(side) if isinstance(side, Dna) else compact_of(side)
+
+
+def whole(side: Dna | DatasetView) -> Dna:
+    """The whole DNA."""
     return side if isinstance(side, Dna) else dna_of(side)
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from audit.dna.compact import Compact, compact
+from audit.dna.state import Dna
+from audit.errors import ConfigError
 from audit.maths.burst_tests import ByImage
+from audit.maths.design_effect import design_effect
 from audit.maths.rows import arrange, bursts
 from audit.model import DatasetView
 
@@ -18,6 +22,25 @@ def by_image(views: Sequence[DatasetView]) -> tuple[ByImage, ByImage] | None:
     """
     reference, candidate = (_of(view) for view in views)
     return None if reference is None or candidate is None else (reference, candidate)
+
+
+def compact_of(view: DatasetView) -> Compact:
+    """The query form of a dataset's DNA, its floor widened where its images hang together.
+
+    Raises
+    ------
+    ConfigError
+        If it was embedded without DNA.
+    """
+    images = _of(view)
+    return compact(dna_of(view), None if images is None else design_effect(images.values, images.bursts))
+
+
+def dna_of(view: DatasetView) -> Dna:
+    """The DNA of a dataset; errors as :func:`compact_of`."""
+    if view.dna is None:
+        raise ConfigError(f"{view.name!r} holds no Visual DNA; audit the dataset again")
+    return view.dna
 
 
 def _of(view: DatasetView) -> ByImage | None:

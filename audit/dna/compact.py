@@ -62,7 +62,8 @@ class Compact:
     deviation : float32 (N,)
         Standard deviation, in bins.
     floor : float32 (N,)
-        √(2/π) Σ_e √(V(e)/n), in bins; NaN with fewer than two images. That of two datasets is √(floor² + floor²).
+        √(2/π) Σ_e √(V(e)/n · deff), in bins, deff the design effect of images that hang together; NaN with fewer than
+        two images. That of two datasets is √(floor² + floor²).
     """
 
     extractor: str
@@ -76,8 +77,15 @@ class Compact:
     floor: npt.NDArray[np.float32]
 
 
-def compact(dna: Dna) -> Compact:
-    """The query form of a DNA."""
+def compact(dna: Dna, effect: Doubles | None = None) -> Compact:
+    """The query form of a DNA.
+
+    Parameters
+    ----------
+    effect : float64 (N,), optional
+        Design effect of every neuron (:func:`audit.maths.design_effect.design_effect`); images are taken as
+        independent without.
+    """
     positions = dna.n_positions
     below = cumulative(dna.counts)[:, : N_EDGES : (N_EDGES - 1) // (N_STORED - 1)]
     beyond = dna.tails / (STEP * np.maximum(positions, 1)[:, None])
@@ -90,7 +98,7 @@ def compact(dna: Dna) -> Compact:
         below=np.rint(below * SCALE).astype(np.uint16),
         beyond=beyond.astype(np.float32),
         deviation=distances.standard_deviation(dna).astype(np.float32),
-        floor=_own_floor(dna).astype(np.float32),
+        floor=(_own_floor(dna) * (1.0 if effect is None else np.sqrt(effect))).astype(np.float32),
     )
 
 

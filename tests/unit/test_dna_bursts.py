@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from audit.analyses.base import analysis
-from audit.dna import Dna, DnaCounter
-from audit.dna.bursts import by_image
+from audit.dna import Dna, DnaCounter, compact
+from audit.dna.asking import matrix
+from audit.dna.bursts import by_image, compact_of, dna_of
 from audit.dna.comparing import Asked, compare
 from audit.dna.weights import of_layers
 from audit.errors import FingerprintMismatchError
@@ -144,6 +145,16 @@ def test_pictures_of_one_group_are_a_burst_and_the_report_says_so() -> None:
     assert "moves whole bursts" in section.method
 
 
+def test_a_matrix_and_an_exported_query_form_know_of_groups() -> None:
+    rng = np.random.default_rng(0)
+    names = np.repeat(np.arange(30), 4)
+    sides = [view(copied(layers(rng, 30), 4, rng), name, names) for name in ("day", "night")]
+    told = matrix(sides)["floor"][0][1]
+    assert told == pytest.approx(result_of(*sides).floor, rel=0.05)
+    assert matrix([compact.from_bytes(compact.to_bytes(compact_of(side))) for side in sides])["floor"][0][1] == told
+    assert matrix([dna_of(side) for side in sides])["floor"][0][1] < 0.6 * told
+
+
 def test_pictures_without_copies_or_groups_are_said_to_be_independent() -> None:
     rng = np.random.default_rng(0)
     section = VISUAL_DNA.section(result_of(view(layers(rng, 40), "day"), view(layers(rng, 40), "night")))
@@ -213,7 +224,7 @@ def test_the_schema_of_weights_is_that_of_what_was_saved() -> None:
 def test_weights_that_were_changed_are_refused() -> None:
     plain = of_layers(RANGES, "e", ["late"]).plain()
     plain["layers"]["early"][0] = 1.0
-    with pytest.raises(ValueError, match="not those that were saved"):
+    with pytest.raises(ValueError, match="fingerprint differs"):
         VISUAL_DNA.config(weights=plain)
 
 
