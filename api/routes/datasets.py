@@ -11,7 +11,7 @@ from api import schemas
 from api.dependencies import ContextDep, ServiceDep
 from api.lists import every, page
 from api.problems import problems
-from api.uploads import FIELD, MULTIPART, RAW_TYPES, forget_archive, keep_archive
+from api.uploads import BINARY, RAW_TYPES, described, forget_archive, keep_archive
 from storage.records import Dataset
 from storage.sources import SourceSpec
 from workers.service import Service
@@ -19,16 +19,6 @@ from workers.service import Service
 THUMBNAIL_SIDES = (32, 512)
 
 _Text = Annotated[str, Query(min_length=1, max_length=256, pattern=schemas.PLAIN_TEXT)]
-_FILE: dict[str, Any] = {"type": "string", "format": "binary"}
-_UPLOAD_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            MULTIPART: {"schema": {"type": "object", "required": [FIELD], "properties": {FIELD: _FILE}}},
-            **{kind: {"schema": _FILE} for kind in RAW_TYPES},
-        },
-    }
-}
 
 
 def routes(max_upload_bytes: int) -> APIRouter:
@@ -43,7 +33,7 @@ def routes(max_upload_bytes: int) -> APIRouter:
         "/upload",
         status_code=202,
         responses=there | problems("source-unreadable", "invalid-request", "unsupported-media-type"),
-        openapi_extra=_UPLOAD_BODY,
+        openapi_extra=described(RAW_TYPES),
         max_body_size=max_upload_bytes,
     )(upload)
     router.get("", responses=problems("bad-cursor", "invalid-request"))(list_datasets)
@@ -55,7 +45,7 @@ def routes(max_upload_bytes: int) -> APIRouter:
         "/{dataset_id}/thumbnails/{image_id}",
         response_class=Response,
         responses={
-            200: {"content": {"image/webp": {"schema": _FILE}}, "description": "The thumbnail, re-encoded."},
+            200: {"content": {"image/webp": {"schema": BINARY}}, "description": "The thumbnail, re-encoded."},
             **problems("unknown-id", "not-ready", "failed", "picture-unreadable", "invalid-request"),
         },
     )(thumbnail)

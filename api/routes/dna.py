@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import StringConstraints
@@ -12,6 +12,7 @@ from api import schemas
 from api.dependencies import ServiceDep
 from api.naming import named
 from api.problems import problems
+from api.uploads import BINARY
 
 router = APIRouter(tags=["visual dna"])
 
@@ -40,9 +41,6 @@ class _Question:
     ] = 0
 
 
-_FILE: dict[str, Any] = {"type": "string", "format": "binary"}
-
-
 @router.get("/v1/audits/{audit_id}/dna", responses=_COMPARED)
 def dna(audit_id: schemas.AuditId, service: ServiceDep, dataset: schemas.Searched = None) -> schemas.DnaOut:
     """Say what the Visual DNA of an audit's dataset holds."""
@@ -61,7 +59,7 @@ def dna(audit_id: schemas.AuditId, service: ServiceDep, dataset: schemas.Searche
     "/v1/audits/{audit_id}/dna/file",
     response_class=Response,
     responses={
-        200: {"description": "Parquet, a row per neuron.", "content": {PARQUET: {"schema": _FILE}}},
+        200: {"description": "Parquet, a row per neuron.", "content": {PARQUET: {"schema": BINARY}}},
         **_COMPARED,
     },
 )

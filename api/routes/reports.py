@@ -11,6 +11,7 @@ from api import schemas
 from api.dependencies import ServiceDep
 from api.files import file_response
 from api.problems import problems
+from api.uploads import BINARY
 
 router = APIRouter(prefix="/v1/audits/{audit_id}", tags=["reports"])
 
@@ -22,7 +23,6 @@ REPORT_POLICY = (
 
 _MEDIA = {"html": "text/html; charset=utf-8", "json": "application/json", "zip": "application/zip"}
 _TABLE_MEDIA = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv; charset=utf-8"}
-_FILE: dict[str, Any] = {"type": "string", "format": "binary"}
 _PROBLEMS = problems("unknown-id", "not-ready", "failed", "invalid-request")
 
 _ETag = Annotated[
@@ -31,7 +31,7 @@ _ETag = Annotated[
 
 
 def _files(*media: str) -> dict[int | str, dict[str, Any]]:
-    content = {kind.partition(";")[0]: {"schema": _FILE} for kind in media}
+    content = {kind.partition(";")[0]: {"schema": BINARY} for kind in media}
     if "application/json" in content:
         content["application/json"] = {"schema": {"$ref": "#/components/schemas/Report"}}
     return {

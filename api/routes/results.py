@@ -9,18 +9,15 @@ from fastapi.concurrency import run_in_threadpool
 
 from api import cursors, schemas
 from api.dependencies import ServiceDep
-from api.errors import TooLargeError
 from api.problems import problems
-from api.uploads import FIELD, MULTIPART, body_blocks
+from api.uploads import MULTIPART_OVERHEAD, described, whole_body
 
 MAX_PICTURE_BYTES = 64 * 2**20
-MULTIPART_OVERHEAD = 2**16
 PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff")
 RAW_PICTURE_TYPES = (*PICTURE_TYPES, "application/octet-stream")
 
 router = APIRouter(prefix="/v1/audits/{audit_id}", tags=["results"])
 
-_FILE: dict[str, Any] = {"type": "string", "format": "binary"}
 _RESULT_PROBLEMS = problems("unknown-id", "not-ready", "failed", "bad-cursor", "invalid-request")
 
 
@@ -93,15 +90,7 @@ def neighbours(
         "extractor-unavailable",
         "invalid-request",
     ),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                **{kind: {"schema": _FILE} for kind in RAW_PICTURE_TYPES},
-                MULTIPART: {"schema": {"type": "object", "required": [FIELD], "properties": {FIELD: _FILE}}},
-            },
-        }
-    },
+    openapi_extra=described(RAW_PICTURE_TYPES),
     max_body_size=MAX_PICTURE_BYTES + MULTIPART_OVERHEAD,
 )
 async def neighbours_of_upload(
@@ -115,9 +104,7 @@ async def neighbours_of_upload(
 
     The picture is not kept.
     """
-    data = b"".join([block async for block in body_blocks(request, types=RAW_PICTURE_TYPES)])
-    if len(data) > MAX_PICTURE_BYTES:
-        raise TooLargeError(MAX_PICTURE_BYTES)
+    data = await whole_body(request, types=RAW_PICTURE_TYPES, most=MAX_PICTURE_BYTES)
     rows = await run_in_threadpool(service.neighbours_of_upload, audit_id, data, k, dataset=dataset)
     return tuple(schemas.NeighbourOut.model_validate(row) for row in rows)
 
