@@ -22,7 +22,6 @@ TABLE_PATTERN = r"^[a-z][a-z0-9_]{0,63}$"
 KEY_PATTERN = r"^[\x21-\x7e]{1,255}$"
 PLAIN_TEXT = r"^[^\x00-\x1f\x7f]*$"
 MAX_LIMIT = 200
-MAX_OFFSET = 10_000_000
 MAX_K = 200
 MAX_SAFE_INTEGER = 2**53
 MAX_DEPTH = 8
