@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
-from api import schemas
+from api import parameters
 from api.dependencies import ServiceDep
 from api.files import file_response
 from api.problems import problems
@@ -48,7 +48,7 @@ def _files(*media: str) -> dict[int | str, dict[str, Any]]:
 
 @router.get("/report", response_class=Response, responses=_files(*_MEDIA.values()))
 def report(
-    audit_id: schemas.AuditId,
+    audit_id: parameters.AuditId,
     service: ServiceDep,
     form: Annotated[
         Literal["html", "json", "zip"],
@@ -68,8 +68,8 @@ def report(
 
 @router.get("/tables/{name}", response_class=Response, responses=_files(*_TABLE_MEDIA.values()))
 def table(
-    audit_id: schemas.AuditId,
-    name: schemas.TableName,
+    audit_id: parameters.AuditId,
+    name: parameters.TableName,
     service: ServiceDep,
     form: Annotated[Literal["parquet", "csv"], Query(alias="format", description="Form of the table.")] = "parquet",
     if_none_match: _ETag = None,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
-from api import cursors, schemas
+from api import cursors, parameters, schemas
 from api.dependencies import ServiceDep
 from api.problems import problems
 from api.uploads import MULTIPART_OVERHEAD, described, whole_body
@@ -23,13 +23,13 @@ _RESULT_PROBLEMS = problems("unknown-id", "not-ready", "failed", "bad-cursor", "
 
 @router.get("/outliers", responses=_RESULT_PROBLEMS)
 def outliers(
-    audit_id: schemas.AuditId,
+    audit_id: parameters.AuditId,
     service: ServiceDep,
-    label: schemas.Name | None = None,
-    split: schemas.Name | None = None,
+    label: parameters.Name | None = None,
+    split: parameters.Name | None = None,
     min_score: Annotated[float | None, Query(ge=0, le=1e6, allow_inf_nan=False)] = None,
-    cursor: schemas.Cursor = None,
-    limit: schemas.Limit = 50,
+    cursor: parameters.Cursor = None,
+    limit: parameters.Limit = 50,
 ) -> schemas.Page[schemas.OutlierOut]:
     """List images by how unusual they are, the most unusual first."""
     filters = {"label": label, "split": split, "min_score": min_score}
@@ -45,14 +45,14 @@ def outliers(
 
 @router.get("/images", responses=_RESULT_PROBLEMS)
 def images(
-    audit_id: schemas.AuditId,
+    audit_id: parameters.AuditId,
     service: ServiceDep,
-    status: schemas.Name | None = None,
-    reason: schemas.Name | None = None,
-    label: schemas.Name | None = None,
-    split: schemas.Name | None = None,
-    cursor: schemas.Cursor = None,
-    limit: schemas.Limit = 50,
+    status: parameters.Name | None = None,
+    reason: parameters.Name | None = None,
+    label: parameters.Name | None = None,
+    split: parameters.Name | None = None,
+    cursor: parameters.Cursor = None,
+    limit: parameters.Limit = 50,
 ) -> schemas.Page[schemas.ImageOut]:
     """List every input with its status, in the order of the table `images`; filters must match exactly."""
     filters = {"status": status, "reason": reason, "label": label, "split": split}
@@ -68,11 +68,11 @@ def images(
 
 @router.get("/neighbours", responses=_RESULT_PROBLEMS)
 def neighbours(
-    audit_id: schemas.AuditId,
+    audit_id: parameters.AuditId,
     service: ServiceDep,
     image: Annotated[str, Query(min_length=1, max_length=4096, description="Id or path of an image of the audit.")],
-    k: schemas.K = 10,
-    dataset: schemas.Searched = None,
+    k: parameters.K = 10,
+    dataset: parameters.Searched = None,
 ) -> tuple[schemas.NeighbourOut, ...]:
     """List the images nearest to one of the audit's own, nearest first."""
     rows = service.neighbours(audit_id, image, k, dataset=dataset)
@@ -95,10 +95,10 @@ def neighbours(
 )
 async def neighbours_of_upload(
     request: Request,
-    audit_id: schemas.AuditId,
+    audit_id: parameters.AuditId,
     service: ServiceDep,
-    k: schemas.K = 10,
-    dataset: schemas.Searched = None,
+    k: parameters.K = 10,
+    dataset: parameters.Searched = None,
 ) -> tuple[schemas.NeighbourOut, ...]:
     """List the audit's images nearest to a picture that is sent, as the body or as the file of a form.
 
