@@ -1,4 +1,4 @@
-"""Archives sent by clients: streamed to disk, recognised by their bytes, kept under their content hash."""
+"""Files sent by clients, as the body or in a form: archives are streamed to disk, small files are read whole."""
 
 from __future__ import annotations
 
@@ -9,18 +9,31 @@ import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
-from fastapi import Request, UploadFile
+from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
-from api.errors import InvalidRequestError, UnsupportedMediaError
+from api.errors import InvalidRequestError, TooLargeError, UnsupportedMediaError
 
 RAW_TYPES = ("application/octet-stream", "application/zip", "application/x-tar", "application/gzip")
 MULTIPART = "multipart/form-data"
 FIELD = "file"
 BLOCK = 1 << 20
+MULTIPART_OVERHEAD = 2**16
+"""Bytes that a form may add to the file in it."""
+
+BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
+"""Schema of a file in OpenAPI."""
 
 _COMPRESSIONS = {b"\x1f\x8b": ".tar.gz", b"BZ": ".tar.bz2", b"\xfd7": ".tar.xz"}
+
+
+def described(types: tuple[str, ...]) -> dict[str, Any]:
+    """The body of a route that takes a file, as OpenAPI says it."""
+    form = {"type": "object", "required": [FIELD], "properties": {FIELD: BINARY}}
+    content = {MULTIPART: {"schema": form}} | {kind: {"schema": BINARY} for kind in types}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def media_type(request: Request) -> str:
@@ -55,9 +68,18 @@ async def body_blocks(request: Request, *, types: tuple[str, ...]) -> AsyncItera
         )
 
 
-def part_name(part: UploadFile) -> str:
-    """The name a client gave its file, without folders."""
-    return Path((part.filename or "").replace("\\", "/")).name
+async def whole_body(request: Request, *, types: tuple[str, ...], most: int) -> bytes:
+    """The uploaded file's bytes, at most ``most``; errors as :func:`body_blocks`.
+
+    Raises
+    ------
+    TooLargeError
+        If there are more. The body as a whole is limited before it is read.
+    """
+    data = b"".join([block async for block in body_blocks(request, types=types)])
+    if len(data) > most:
+        raise TooLargeError(most)
+    return data
 
 
 async def keep_archive(request: Request, folder: Path) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from typing import Literal, NamedTuple
 
-from audit.report import DatasetSummary, Finding, Metric, Provenance, Report, Section, Severity, Verdict
+from audit.report import SERIOUS, DatasetSummary, Finding, Metric, Provenance, Report, Section, Severity, Verdict
 
 N_HEADLINE = 5
 """How many numbers the first screen holds."""
@@ -28,7 +28,6 @@ _TITLES = {
     },
 }
 _OVERLAP_TITLE = "The two datasets share pictures"
-_SERIOUS = frozenset({Severity.PROBLEM, Severity.ATTENTION})
 
 
 class PlacedFinding(NamedTuple):
@@ -140,7 +139,7 @@ def _verdict(
     unanswered = [section for section in sections if not section.error and not is_answered(section)]
     severity = worst_severity(place.finding for place in ranked)
     title = _title(kind, severity, ranked)
-    if severity not in _SERIOUS and (failed or 2 * len(unanswered) > len(sections)):
+    if severity not in SERIOUS and (failed or 2 * len(unanswered) > len(sections)):
         severity = Severity.ATTENTION
         title = f"No problem found, but {_missing(len(failed), len(unanswered), len(sections))}"
     parts = [
@@ -163,7 +162,7 @@ def is_answered(section: Section) -> bool:
     numbers = [*section.headline, *(finding.metric for finding in section.findings)]
     if any(metric.value is not None for metric in numbers):
         return True
-    return worst_severity(section.findings) in _SERIOUS or bool(section.blocks and not section.headline)
+    return worst_severity(section.findings) in SERIOUS or bool(section.blocks and not section.headline)
 
 
 def _missing(n_failed: int, n_unanswered: int, n_sections: int) -> str:
@@ -194,7 +193,7 @@ def _tally(datasets: Sequence[DatasetSummary], ranked: Sequence[PlacedFinding], 
 
 def _leads(ranked: Sequence[PlacedFinding]) -> list[str]:
     """The sentences of the worst finding, and of the next one if it is as severe and says something of another kind."""
-    serious = [place for place in ranked if place.finding.severity in _SERIOUS]
+    serious = [place for place in ranked if place.finding.severity in SERIOUS]
     if not serious:
         return []
     first = serious[0]

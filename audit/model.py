@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
 
 OK = "ok"
 QUARANTINED = "quarantined"

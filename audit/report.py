@@ -28,6 +28,10 @@ class Severity(StrEnum):
     OK = "ok"
 
 
+SERIOUS = (Severity.PROBLEM, Severity.ATTENTION)
+"""What somebody should act on, the worst first."""
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from audit.model import DatasetView, Embeddings
 from audit.report import Block, Finding, Metric, MetricBlock, Section, Severity
-from audit.translation import MOST_UNLIKE, Check, Translation, likeness
+from audit.translation import FLOOR, MOST_UNLIKE, Check, Translation, likeness
 
 TITLE = "Translation between extractors"
 QUESTION = "Can datasets embedded by different extractors be compared here?"
@@ -24,9 +24,10 @@ NO_NEURONS = (
 )
 METHOD = (
     "Regularised canonical correlation of the two embeddings of the shared pictures; directions are kept while their "
-    "correlation on held-out folds reaches 0.8, and both datasets are mapped into them. A third of the shared pictures "
-    "is held out: half of it by one extractor is tested against half by the other. Each dataset is tested against the "
-    "held-out pictures by its own extractor. Source: Hotelling, Biometrika 28 (1936); Vinod, J. Econometrics 4 (1976)."
+    f"correlation on held-out folds reaches {FLOOR:g}, and both datasets are mapped into them. A third of the shared "
+    "pictures is held out: half of it by one extractor is tested against half by the other. Each dataset is tested "
+    "against the held-out pictures by its own extractor. Source: Hotelling, Biometrika 28 (1936); Vinod, J. "
+    "Econometrics 4 (1976)."
 )
 
 

@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     )
     sweep_s: float = Field(default=2.0, gt=0, description="How often lost steps are looked for.")
     grace_s: float = Field(
-        default=86_400.0, ge=0, description="Artefacts that nothing refers to are deleted after this long."
+        default=86_400.0, ge=0, description="Artefacts that nothing refers to are kept at least this long."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="warning", description="Least severe event that is logged."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -214,13 +213,11 @@ class Reading:
         copies = self.runtime.artefacts.find("copies", copies_name(row.fingerprint))
         return view if copies is None else with_copies(view, copies)
 
-    def _view(
-        self, audit_id: str, dataset: str | None, needs: Collection[Need] = _LOOKED_UP
-    ) -> tuple[Artefact, DatasetView]:
-        """An embedding set of an audit, the first unless another is named, and its view with what is needed."""
+    def _view(self, audit_id: str, dataset: str | None) -> tuple[Artefact, DatasetView]:
+        """An embedding set of an audit, the first unless another is named, and its view for looking up neighbours."""
         row, name = self._set(audit_id, dataset)
         found = self.runtime.artefacts.open("embedding_set", row.artefact)
-        return found, load_view(found, name, needs)
+        return found, load_view(found, name, _LOOKED_UP)
 
     def _set(self, audit_id: str, dataset: str | None) -> tuple[Any, str]:
         """The row of an embedding set of an audit, the first unless another is named, and what its report calls it."""

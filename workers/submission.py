@@ -24,8 +24,10 @@ from storage.settings import Settings
 from storage.sources import SourceSpec
 from workers.errors import IdempotencyReusedError, UnknownIdError
 from workers.planner import chosen
+from workers.preparing import TEXTS_VERSION
 from workers.steps.params import PARTS_VERSION, SEAL_VERSION, SHARD_VERSION
 from workers.steps.report import DISTRIBUTION, REPORT_STEP_VERSION, version_of
+from workers.translating import VERSION as THROUGH_VERSION
 from workers.translating import kept
 from workers.verdicts import with_verdicts
 
@@ -165,6 +167,8 @@ def made_by(request: AuditRequest, settings: Settings, n_datasets: int) -> dict[
             "seal": SEAL_VERSION,
             "copies": SEARCH_VERSION,
             "parts": PARTS_VERSION,
+            "texts": TEXTS_VERSION,
+            "through": THROUGH_VERSION,
             "report": REPORT_STEP_VERSION,
         },
         "parts": settings.parts,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from api.cli.exits import Exit
-from api.cli.opening import say
+from api.cli.opening import say, write_json
 
 if TYPE_CHECKING:
     from api.cli.doctor import Check
@@ -26,7 +26,7 @@ def extractors(context: typer.Context, as_json: Json = False) -> None:
 
     rows = extractor_rows()
     if as_json:
-        _write({"extractors": rows})
+        write_json({"extractors": rows})
         return
     for row in rows:
         say(f"{row['name']}\n    {row['summary']}")
@@ -40,7 +40,7 @@ def analyses(as_json: Json = False) -> None:
 
     rows = analysis_rows()
     if as_json:
-        _write({"analyses": rows})
+        write_json({"analyses": rows})
         return
     for row in rows:
         reads = "one dataset" if row["datasets"] == 1 else "two datasets"
@@ -60,7 +60,7 @@ def doctor(as_json: Json = False) -> int:
         if not as_json:
             _tell(check)
     if as_json:
-        _write({"checks": [vars(check) for check in seen], "ok": all(check.state != "broken" for check in seen)})
+        write_json({"checks": [vars(check) for check in seen], "ok": all(check.state != "broken" for check in seen)})
     return Exit.FOUND if any(check.state == "broken" for check in seen) else Exit.FINE
 
 
@@ -76,9 +76,3 @@ def version() -> None:
     from api.version import version as running
 
     say(f"assay {running()}")
-
-
-def _write(value: Any) -> None:
-    from api.cli.results import write_json
-
-    write_json(value)

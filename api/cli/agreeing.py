@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.cli.exits import CommandError, Exit
-from api.cli.opening import opened, say
+from api.cli.opening import opened, say, write_json
 from api.cli.running import GroupFrom, ImagesRoot, KindOption, Quiet, Seed, follow
 
 if TYPE_CHECKING:
@@ -125,8 +125,6 @@ def _array(ids: list[str]) -> object:
 
 def _tell(found: Agreement, *, as_json: bool) -> None:
     if as_json:
-        from api.cli.results import write_json
-
         write_json(found.model_dump(mode="json") | {"sentence": found.sentence})
         return
     interval = f"95 % interval {found.cka_low:.2f} to {found.cka_high:.2f}"

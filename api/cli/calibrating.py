@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.cli.exits import CommandError, Exit
-from api.cli.opening import opened, say
+from api.cli.opening import opened, say, write_json
 from api.cli.running import ImagesRoot, KindOption, Quiet
 
 if TYPE_CHECKING:
@@ -66,8 +66,6 @@ def _calibrated(name: str, spec: SourceSpec, images: int, *, quiet: bool) -> tup
 
 def _tell(name: str, spec: ExtractorSpec, said: str, *, as_json: bool) -> None:
     if as_json:
-        from api.cli.results import write_json
-
         write_json({"extractor": name, "fingerprint": spec.fingerprint, "calibration": said})
     else:
         say(f"{name} counts in ranges from {said}.\nIts fingerprint is {spec.fingerprint}.")

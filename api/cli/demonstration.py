@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.opening import opened, say
+from api.cli.opening import opened, say, write_json
 from api.cli.places import check_writable
 from api.cli.running import follow
 
@@ -34,8 +34,6 @@ def demo(
     with opened() as service:
         done = run_demo(service, out, watch=partial(follow, quiet=quiet), note=_note)
     if as_json:
-        from api.cli.results import write_json
-
         write_json(demo_json(done))
     else:
         _tell(done)

@@ -9,7 +9,7 @@ import typer
 
 from api.cli.dna_sources import audited, is_file, read_dna, whole, write
 from api.cli.exits import CommandError, Exit
-from api.cli.opening import say
+from api.cli.opening import say, write_json
 
 if TYPE_CHECKING:
     from audit.dna import Dna
@@ -33,7 +33,7 @@ def show(dna: Which, as_json: Json = False) -> None:
     """Say what a Visual DNA holds: images, layers, neurons, extractor."""
     found = _described(read_dna(dna))
     if as_json:
-        _write(found)
+        write_json(found)
         return
     layers = ", ".join(f"{name} {n}" for name, n in found["layers"].items())
     say(f"{found['form']}, {found['n_images']:,} images\nextractor {found['extractor']}\nneurons by layer: {layers}")
@@ -90,7 +90,7 @@ def compare(
     question = Question(weights=chosen, layers=tuple(layers or ()), by=by, seed=seed)
     found = answer((_asked(reference, by), _asked(candidate, by)), question)
     if as_json:
-        _write(found)
+        write_json(found)
     else:
         _tell(found)
 
@@ -150,7 +150,7 @@ def _bursts(found: dict[str, Any]) -> str:
 def _tell_peer(found: dict[str, Any], *, as_json: bool) -> None:
     said = {name: found[name] for name in ("measure", "distance", "layers", "note")}
     if as_json:
-        _write(said)
+        write_json(said)
         return
     say(f"{said['measure']} {said['distance']:.6g}, as the published library computes it; {said['note']}")
     for name, distance in said["layers"].items():
@@ -175,7 +175,7 @@ def matrix(
         forms.append(found)
     tables = distances(forms)
     if as_json:
-        _write({"names": dna, **tables})
+        write_json({"names": dna, **tables})
         return
     for name, row in zip(dna, tables["corrected"], strict=True):
         say("  ".join([*(f"{'-' if value is None else format(value, '.3f'):>7}" for value in row), name]))
@@ -221,7 +221,7 @@ def _tell_weights(made: NeuronWeights, *, as_json: bool) -> None:
     evidence = None if made.evidence is None else made.evidence.model_dump(mode="json")
     counts = {name: sum(weight > 0 for weight in layer) for name, layer in made.layers.items()}
     if as_json:
-        _write({"name": made.name, "fingerprint": made.fingerprint, "neurons": counts, "evidence": evidence})
+        write_json({"name": made.name, "fingerprint": made.fingerprint, "neurons": counts, "evidence": evidence})
         return
     say(f"{made.name}: {made.made}\nneurons by layer: " + ", ".join(f"{name} {n}" for name, n in counts.items()))
     if made.evidence is not None:
@@ -264,9 +264,3 @@ def import_(
     write(out, to_bytes(found))
     said = _described(found)
     say(f"{out}: {said['form']}, {said['n_images']:,} images; {said['note']}")
-
-
-def _write(value: Any) -> None:
-    from api.cli.results import write_json
-
-    write_json(value)

@@ -18,7 +18,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-DISTRIBUTION = "assay-datasets"
+from api.version import DISTRIBUTION
+
 OWN_PACKAGES = ("audit", "storage", "workers", "api")
 OLDEST_PYTHON = (3, 11)
 LOW_DISK_BYTES = 2 * 2**30

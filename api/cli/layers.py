@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.opening import opened, say
+from api.cli.opening import opened, say, write_json
 from api.cli.running import GroupFrom, ImagesRoot, KindOption, LabelFrom, Quiet
 
 if TYPE_CHECKING:
@@ -46,8 +46,6 @@ def layers(  # noqa: PLR0913, PLR0917 (options)
     )
     card = _measured(name, spec, n, quiet=quiet)
     if as_json:
-        from api.cli.results import write_json
-
         write_json(card.model_dump(mode="json"))
     else:
         _tell(card)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from api.cli.exits import DEBUG_VARIABLE, CommandError, Exit
 from api.cli.places import check_writable
@@ -88,3 +89,12 @@ def all_audits(service: Service) -> Iterator[Audit]:
 def say(text: str) -> None:
     """Write a line of results to standard output."""
     sys.stdout.write(f"{text}\n")
+
+
+def write_json(value: Any) -> None:
+    """Write one JSON object and a newline to standard output.
+
+    Numbers that JSON cannot hold are refused rather than written as words.
+    """
+    sys.stdout.write(json.dumps(value, ensure_ascii=True, allow_nan=False, indent=None) + "\n")
+    sys.stdout.flush()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli.exits import CommandError, Exit
-from api.cli.opening import all_audits, find_audit, opened, say
+from api.cli.opening import all_audits, find_audit, opened, say, write_json
 from api.cli.places import check_writable
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def list_audits(
     with opened() as service:
         records = list(islice(all_audits(service), limit))
     if as_json:
-        _write({"audits": [record.model_dump(mode="json") for record in records]})
+        write_json({"audits": [record.model_dump(mode="json") for record in records]})
     elif not records:
         say("Nothing has been audited yet: assay audit FOLDER begins.")
     else:
@@ -57,7 +57,7 @@ def outliers(
         record = find_audit(service, audit)
         rows = service.outliers(record.id, label=label, split=split, limit=limit)
     if as_json:
-        _write({"audit": record.id, "outliers": rows})
+        write_json({"audit": record.id, "outliers": rows})
     elif not rows:
         say("No image passes these filters.")
     else:
@@ -81,7 +81,7 @@ def neighbours(
         record = find_audit(service, audit)
         rows = _neighbours(service, record.id, image, k, dataset)
     if as_json:
-        _write({"audit": record.id, "image": image, "neighbours": rows})
+        write_json({"audit": record.id, "image": image, "neighbours": rows})
     else:
         _table(("distance", "path"), [(f"{row['distance']:.4f}", row["path"]) for row in rows])
 
@@ -121,17 +121,11 @@ def report(
     if show and not webbrowser.open(page.absolute().as_uri()):
         raise CommandError(Exit.FAILED, f"no browser could be started; open {page} in one.")
     if as_json:
-        _write(found.model_dump(mode="json"))
+        write_json(found.model_dump(mode="json"))
     elif out is not None or show:
         say(f"Report: {page}")
     else:
         say(render_summary(found))
-
-
-def _write(value: Any) -> None:
-    from api.cli.results import write_json
-
-    write_json(value)
 
 
 def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

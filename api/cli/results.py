@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from audit.report import Report, Severity
 
 SEVERITIES = (Severity.OK, Severity.INFO, Severity.ATTENTION, Severity.PROBLEM)
 """From good to bad."""
-
-
-def write_json(value: Any, stream: IO[str] | None = None) -> None:
-    """Write one JSON object and a newline to standard output.
-
-    Numbers that JSON cannot hold are refused rather than written as words.
-    """
-    stream = stream or sys.stdout
-    stream.write(json.dumps(value, ensure_ascii=True, allow_nan=False, indent=None) + "\n")
-    stream.flush()
 
 
 def audit_json(audit_id: str, report: Report, tables: Mapping[str, int], *, out: Path | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.cli.exits import CommandError, Exit
-from api.cli.opening import opened, say
+from api.cli.opening import opened, say, write_json
 from api.cli.places import check_writable
 from api.cli.words import FailOn, Kind
 
@@ -260,7 +260,7 @@ def _unsuccessful(service: Service, audit: Audit) -> CommandError:
 def tell(service: Service, audit: Audit, report: Report, *, out: Path | None, as_json: bool) -> None:
     """Write what was found to standard output, for people or for machines."""
     from api.cli.comparison import comparison_json
-    from api.cli.results import audit_json, write_json
+    from api.cli.results import audit_json
     from audit.render import render_summary
 
     if as_json:

@@ -10,7 +10,7 @@ import typer
 from api.cli.agreeing import Json, seen_by_both
 from api.cli.dna_sources import write
 from api.cli.exits import CommandError, Exit
-from api.cli.opening import find_audit, say
+from api.cli.opening import find_audit, say, write_json
 from api.cli.places import check_writable
 from api.cli.running import GroupFrom, ImagesRoot, KindOption, Quiet, Seed
 
@@ -53,8 +53,6 @@ def translate(  # noqa: PLR0913, PLR0917 - options of a command
 
 def _tell(made: Translation, out: Path, *, as_json: bool) -> None:
     if as_json:
-        from api.cli.results import write_json
-
         write_json(described(made))
         return
     say(f"{made.sentence}\n")

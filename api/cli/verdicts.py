@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.opening import find_audit, opened, say
+from api.cli.opening import find_audit, opened, say, write_json
 from api.cli.reading import SHOWN_ID, AuditName, Json
 
 
@@ -33,8 +33,6 @@ def verdict(
         record = find_audit(service, audit)
         held = service.record_verdict(record.id, feature, said.value, note)
     if as_json:
-        from api.cli.results import write_json
-
         write_json({"audit": record.id, "verdicts": [one.model_dump(mode="json") for one in held]})
         return
     for one in held:

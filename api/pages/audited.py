@@ -50,13 +50,16 @@ class Entry:
 
 
 def audited(service: Service) -> list[Entry]:
-    """Every dataset that a finished audit holds, once for each extractor, by the newest audit of it."""
+    """Every dataset that a finished audit holds, once for each extractor, by the newest audit of it.
+
+    The reference of a comparison through a translation is left out: there it is by another extractor than the audit's.
+    """
     found: dict[tuple[str, str], Entry] = {}
     for _, audit in zip(range(MOST_AUDITS), every(service.audits), strict=False):
         if audit.status is not Status.DONE:
             continue
         age = ago(time.time() - audit.created_at)
-        for dataset_id in audit.dataset_ids:
+        for dataset_id in audit.dataset_ids[1:] if audit.request.translation else audit.dataset_ids:
             key = (dataset_id, audit.request.extractor)
             if key not in found:
                 dataset = service.dataset(dataset_id)

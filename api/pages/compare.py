@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse, Response
 
-from api import schemas
+from api import parameters
 from api.dependencies import ServiceDep
 from api.errors import ApiError, InvalidRequestError, kind_of
 from api.pages.audited import Entry, audited, by_extractor, difference, heat_map
@@ -22,7 +22,7 @@ from workers.service import Service
 
 router = APIRouter(include_in_schema=False)
 
-_Chosen = Annotated[str, Query(max_length=300, pattern=schemas.PLAIN_TEXT)]
+_Chosen = Annotated[str, Query(max_length=300, pattern=parameters.PLAIN_TEXT)]
 
 
 @router.get("/compare")

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from api import schemas
+from api import parameters
 from api.dependencies import ServiceDep
 from api.errors import ApiError, kind_of
 from api.lists import page as listed
@@ -26,12 +26,12 @@ SAME_ORIGIN = "same-origin"
 
 router = APIRouter(include_in_schema=False)
 
-_Path = Annotated[str, Form(max_length=4096, pattern=schemas.PLAIN_TEXT)]
+_Path = Annotated[str, Form(max_length=4096, pattern=parameters.PLAIN_TEXT)]
 
 
 @router.get("/")
 def home(
-    service: ServiceDep, cursor: schemas.Cursor = None, part: Annotated[str, Query(max_length=8)] = ""
+    service: ServiceDep, cursor: parameters.Cursor = None, part: Annotated[str, Query(max_length=8)] = ""
 ) -> Response:
     """Show the page, or only its list."""
     if part == "list":

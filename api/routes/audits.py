@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from api import schemas
+from api import parameters, schemas
 from api.dependencies import ContextDep, ServiceDep
 from api.lists import page
 from api.problems import problems
@@ -53,7 +53,7 @@ def submit(
         str | None,
         Header(
             alias="Idempotency-Key",
-            pattern=schemas.KEY_PATTERN,
+            pattern=parameters.KEY_PATTERN,
             description="Of your making: repeating the request with it never starts a second audit.",
         ),
     ] = None,
@@ -73,7 +73,7 @@ def submit(
 
 @router.get("", responses=problems("bad-cursor", "invalid-request"))
 def list_audits(
-    service: ServiceDep, cursor: schemas.Cursor = None, limit: schemas.Limit = 50
+    service: ServiceDep, cursor: parameters.Cursor = None, limit: parameters.Limit = 50
 ) -> schemas.Page[schemas.AuditOut]:
     """List audits and comparisons, the newest first."""
     records, following = page(service.audits, "audits", cursor, limit)
@@ -81,7 +81,7 @@ def list_audits(
 
 
 @router.get("/{audit_id}", responses=problems("unknown-id", "invalid-request"))
-def show(audit_id: schemas.AuditId, service: ServiceDep) -> schemas.AuditOut:
+def show(audit_id: parameters.AuditId, service: ServiceDep) -> schemas.AuditOut:
     """Show an audit: its status, how far it is, and where its report will be."""
     return schemas.AuditOut.of(service.audit(audit_id))
 
@@ -116,7 +116,7 @@ def show(audit_id: schemas.AuditId, service: ServiceDep) -> schemas.AuditOut:
     },
 )
 def events(
-    audit_id: schemas.AuditId,
+    audit_id: parameters.AuditId,
     service: ServiceDep,
     last_event_id: Annotated[
         str | None,
@@ -177,12 +177,12 @@ def _event(name: str, id_: str, record: Audit) -> str:
 
 
 @router.post("/{audit_id}/cancel", status_code=202, responses=problems("unknown-id", "invalid-request"))
-def cancel(audit_id: schemas.AuditId, service: ServiceDep) -> schemas.AuditOut:
+def cancel(audit_id: parameters.AuditId, service: ServiceDep) -> schemas.AuditOut:
     """Cancel an audit; one that has ended stays as it is. What is done is kept and used when it is submitted again."""
     return schemas.AuditOut.of(service.cancel(audit_id))
 
 
 @router.delete("/{audit_id}", status_code=204, responses=problems("unknown-id", "in-use", "invalid-request"))
-def delete(audit_id: schemas.AuditId, service: ServiceDep) -> None:
+def delete(audit_id: parameters.AuditId, service: ServiceDep) -> None:
     """Delete an audit and its report; one that is running is cancelled first."""
     service.delete_audit(audit_id)

@@ -7,28 +7,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from api import schemas
+from api import parameters, schemas
 from api.dependencies import ContextDep, ServiceDep
 from api.lists import every, page
 from api.problems import problems
-from api.uploads import FIELD, MULTIPART, RAW_TYPES, forget_archive, keep_archive
+from api.uploads import BINARY, RAW_TYPES, described, forget_archive, keep_archive
 from storage.records import Dataset
 from storage.sources import SourceSpec
 from workers.service import Service
 
 THUMBNAIL_SIDES = (32, 512)
 
-_Text = Annotated[str, Query(min_length=1, max_length=256, pattern=schemas.PLAIN_TEXT)]
-_FILE: dict[str, Any] = {"type": "string", "format": "binary"}
-_UPLOAD_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            MULTIPART: {"schema": {"type": "object", "required": [FIELD], "properties": {FIELD: _FILE}}},
-            **{kind: {"schema": _FILE} for kind in RAW_TYPES},
-        },
-    }
-}
+_Text = Annotated[str, Query(min_length=1, max_length=256, pattern=parameters.PLAIN_TEXT)]
 
 
 def routes(max_upload_bytes: int) -> APIRouter:
@@ -43,7 +33,7 @@ def routes(max_upload_bytes: int) -> APIRouter:
         "/upload",
         status_code=202,
         responses=there | problems("source-unreadable", "invalid-request", "unsupported-media-type"),
-        openapi_extra=_UPLOAD_BODY,
+        openapi_extra=described(RAW_TYPES),
         max_body_size=max_upload_bytes,
     )(upload)
     router.get("", responses=problems("bad-cursor", "invalid-request"))(list_datasets)
@@ -55,7 +45,7 @@ def routes(max_upload_bytes: int) -> APIRouter:
         "/{dataset_id}/thumbnails/{image_id}",
         response_class=Response,
         responses={
-            200: {"content": {"image/webp": {"schema": _FILE}}, "description": "The thumbnail, re-encoded."},
+            200: {"content": {"image/webp": {"schema": BINARY}}, "description": "The thumbnail, re-encoded."},
             **problems("unknown-id", "not-ready", "failed", "picture-unreadable", "invalid-request"),
         },
     )(thumbnail)
@@ -81,7 +71,7 @@ async def upload(
     request: Request,
     response: Response,
     context: ContextDep,
-    name: Annotated[str, Query(min_length=1, max_length=200, pattern=schemas.PLAIN_TEXT)] = "upload",
+    name: Annotated[str, Query(min_length=1, max_length=200, pattern=parameters.PLAIN_TEXT)] = "upload",
     label_from: _Text = "auto",
     split_from: _Text = "auto",
     group_from: _Text = "auto",
@@ -93,19 +83,19 @@ async def upload(
 
 
 def list_datasets(
-    service: ServiceDep, cursor: schemas.Cursor = None, limit: schemas.Limit = 50
+    service: ServiceDep, cursor: parameters.Cursor = None, limit: parameters.Limit = 50
 ) -> schemas.Page[schemas.DatasetOut]:
     """List datasets, the newest first."""
     records, following = page(service.datasets, "datasets", cursor, limit)
     return schemas.Page(items=tuple(schemas.DatasetOut.of(record) for record in records), next_cursor=following)
 
 
-def show(dataset_id: schemas.DatasetId, service: ServiceDep) -> schemas.DatasetOut:
+def show(dataset_id: parameters.DatasetId, service: ServiceDep) -> schemas.DatasetOut:
     """Show a dataset: its counts once scanned, its progress until then."""
     return schemas.DatasetOut.of(service.dataset(dataset_id))
 
 
-def delete(dataset_id: schemas.DatasetId, context: ContextDep) -> None:
+def delete(dataset_id: parameters.DatasetId, context: ContextDep) -> None:
     """Delete a dataset that no audit uses, and its upload. The pictures behind a path are never touched."""
     uri = str(service_uri(context.service, dataset_id))
     context.service.delete_dataset(dataset_id)
@@ -123,8 +113,8 @@ def is_read(service: Service, uri: str) -> bool:
 
 
 def thumbnail(
-    dataset_id: schemas.DatasetId,
-    image_id: schemas.ImageId,
+    dataset_id: parameters.DatasetId,
+    image_id: parameters.ImageId,
     service: ServiceDep,
     side: Annotated[
         int, Query(ge=THUMBNAIL_SIDES[0], le=THUMBNAIL_SIDES[1], description="Longest side, in pixels.")

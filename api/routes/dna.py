@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import StringConstraints
 
-from api import schemas
+from api import parameters, schemas
 from api.dependencies import ServiceDep
 from api.naming import named
 from api.problems import problems
+from api.uploads import BINARY
 
 router = APIRouter(tags=["visual dna"])
 
 PARQUET = "application/vnd.apache.parquet"
 MOST = 20
 """Datasets in one matrix."""
-NamedText = Annotated[str, StringConstraints(pattern=schemas.NAMED_PATTERN)]
-AuditIdQuery = Annotated[str, Query(pattern=schemas.ID_PATTERN, description="Id of an audit or comparison.")]
+NamedText = Annotated[str, StringConstraints(pattern=parameters.NAMED_PATTERN)]
+AuditIdQuery = Annotated[str, Query(pattern=parameters.ID_PATTERN, description="Id of an audit or comparison.")]
 _PROBLEMS = problems("unknown-id", "not-ready", "failed", "invalid-request")
 _COMPARED = problems("unknown-id", "not-ready", "failed", "invalid-request", "invalid-configuration")
 
@@ -28,23 +29,20 @@ _COMPARED = problems("unknown-id", "not-ready", "failed", "invalid-request", "in
 class _Question:
     """Which datasets of the two audits are meant, and what is asked of them."""
 
-    reference_dataset: schemas.Searched = None
-    candidate_dataset: schemas.Searched = None
+    reference_dataset: parameters.Searched = None
+    candidate_dataset: parameters.Searched = None
     layer: Annotated[
-        list[schemas.LayerName] | None,
-        Query(max_length=schemas.MOST_LAYERS, description="Listen to this layer only; may be repeated."),
+        list[parameters.LayerName] | None,
+        Query(max_length=parameters.MOST_LAYERS, description="Listen to this layer only; may be repeated."),
     ] = None
-    by: schemas.By = ""
+    by: parameters.By = ""
     seed: Annotated[
-        int, Query(ge=0, le=schemas.MAX_SAFE_INTEGER - 1, description="Seed of permutations and resamples.")
+        int, Query(ge=0, le=parameters.MAX_SAFE_INTEGER - 1, description="Seed of permutations and resamples.")
     ] = 0
 
 
-_FILE: dict[str, Any] = {"type": "string", "format": "binary"}
-
-
 @router.get("/v1/audits/{audit_id}/dna", responses=_COMPARED)
-def dna(audit_id: schemas.AuditId, service: ServiceDep, dataset: schemas.Searched = None) -> schemas.DnaOut:
+def dna(audit_id: parameters.AuditId, service: ServiceDep, dataset: parameters.Searched = None) -> schemas.DnaOut:
     """Say what the Visual DNA of an audit's dataset holds."""
     from audit.dna.bursts import dna_of
 
@@ -61,14 +59,14 @@ def dna(audit_id: schemas.AuditId, service: ServiceDep, dataset: schemas.Searche
     "/v1/audits/{audit_id}/dna/file",
     response_class=Response,
     responses={
-        200: {"description": "Parquet, a row per neuron.", "content": {PARQUET: {"schema": _FILE}}},
+        200: {"description": "Parquet, a row per neuron.", "content": {PARQUET: {"schema": BINARY}}},
         **_COMPARED,
     },
 )
 def dna_file(
-    audit_id: schemas.AuditId,
+    audit_id: parameters.AuditId,
     service: ServiceDep,
-    dataset: schemas.Searched = None,
+    dataset: parameters.Searched = None,
     form: Annotated[
         Literal["whole", "compact"], Query(description="Everything, or only what a matrix takes (no p-value).")
     ] = "whole",
@@ -84,7 +82,7 @@ def dna_file(
 
 @router.post("/v1/audits/{audit_id}/dna/weights", responses=_COMPARED)
 def choose_neurons(
-    audit_id: schemas.AuditId, body: schemas.DnaChoiceIn, service: ServiceDep, dataset: schemas.Searched = None
+    audit_id: parameters.AuditId, body: schemas.DnaChoiceIn, service: ServiceDep, dataset: parameters.Searched = None
 ) -> schemas.DnaWeightsOut:
     """Choose neurons, by name or by an attribute that pictures have; nothing is kept, comparing takes the answer."""
     from audit.dna.asking import Choice, choose

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
-from api import schemas
+from api import parameters
 from api.dependencies import ServiceDep
 from api.files import file_response
 from api.problems import problems
+from api.uploads import BINARY
 
 router = APIRouter(prefix="/v1/audits/{audit_id}", tags=["reports"])
 
@@ -22,7 +23,6 @@ REPORT_POLICY = (
 
 _MEDIA = {"html": "text/html; charset=utf-8", "json": "application/json", "zip": "application/zip"}
 _TABLE_MEDIA = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv; charset=utf-8"}
-_FILE: dict[str, Any] = {"type": "string", "format": "binary"}
 _PROBLEMS = problems("unknown-id", "not-ready", "failed", "invalid-request")
 
 _ETag = Annotated[
@@ -31,7 +31,7 @@ _ETag = Annotated[
 
 
 def _files(*media: str) -> dict[int | str, dict[str, Any]]:
-    content = {kind.partition(";")[0]: {"schema": _FILE} for kind in media}
+    content = {kind.partition(";")[0]: {"schema": BINARY} for kind in media}
     if "application/json" in content:
         content["application/json"] = {"schema": {"$ref": "#/components/schemas/Report"}}
     return {
@@ -48,7 +48,7 @@ def _files(*media: str) -> dict[int | str, dict[str, Any]]:
 
 @router.get("/report", response_class=Response, responses=_files(*_MEDIA.values()))
 def report(
-    audit_id: schemas.AuditId,
+    audit_id: parameters.AuditId,
     service: ServiceDep,
     form: Annotated[
         Literal["html", "json", "zip"],
@@ -68,8 +68,8 @@ def report(
 
 @router.get("/tables/{name}", response_class=Response, responses=_files(*_TABLE_MEDIA.values()))
 def table(
-    audit_id: schemas.AuditId,
-    name: schemas.TableName,
+    audit_id: parameters.AuditId,
+    name: parameters.TableName,
     service: ServiceDep,
     form: Annotated[Literal["parquet", "csv"], Query(alias="format", description="Form of the table.")] = "parquet",
     if_none_match: _ETag = None,

@@ -7,32 +7,29 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
-from api import cursors, schemas
+from api import cursors, parameters, schemas
 from api.dependencies import ServiceDep
-from api.errors import TooLargeError
 from api.problems import problems
-from api.uploads import FIELD, MULTIPART, body_blocks
+from api.uploads import MULTIPART_OVERHEAD, described, whole_body
 
 MAX_PICTURE_BYTES = 64 * 2**20
-MULTIPART_OVERHEAD = 2**16
 PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff")
 RAW_PICTURE_TYPES = (*PICTURE_TYPES, "application/octet-stream")
 
 router = APIRouter(prefix="/v1/audits/{audit_id}", tags=["results"])
 
-_FILE: dict[str, Any] = {"type": "string", "format": "binary"}
 _RESULT_PROBLEMS = problems("unknown-id", "not-ready", "failed", "bad-cursor", "invalid-request")
 
 
 @router.get("/outliers", responses=_RESULT_PROBLEMS)
 def outliers(
-    audit_id: schemas.AuditId,
+    audit_id: parameters.AuditId,
     service: ServiceDep,
-    label: schemas.Name | None = None,
-    split: schemas.Name | None = None,
+    label: parameters.Name | None = None,
+    split: parameters.Name | None = None,
     min_score: Annotated[float | None, Query(ge=0, le=1e6, allow_inf_nan=False)] = None,
-    cursor: schemas.Cursor = None,
-    limit: schemas.Limit = 50,
+    cursor: parameters.Cursor = None,
+    limit: parameters.Limit = 50,
 ) -> schemas.Page[schemas.OutlierOut]:
     """List images by how unusual they are, the most unusual first."""
     filters = {"label": label, "split": split, "min_score": min_score}
@@ -48,14 +45,14 @@ def outliers(
 
 @router.get("/images", responses=_RESULT_PROBLEMS)
 def images(
-    audit_id: schemas.AuditId,
+    audit_id: parameters.AuditId,
     service: ServiceDep,
-    status: schemas.Name | None = None,
-    reason: schemas.Name | None = None,
-    label: schemas.Name | None = None,
-    split: schemas.Name | None = None,
-    cursor: schemas.Cursor = None,
-    limit: schemas.Limit = 50,
+    status: parameters.Name | None = None,
+    reason: parameters.Name | None = None,
+    label: parameters.Name | None = None,
+    split: parameters.Name | None = None,
+    cursor: parameters.Cursor = None,
+    limit: parameters.Limit = 50,
 ) -> schemas.Page[schemas.ImageOut]:
     """List every input with its status, in the order of the table `images`; filters must match exactly."""
     filters = {"status": status, "reason": reason, "label": label, "split": split}
@@ -71,11 +68,11 @@ def images(
 
 @router.get("/neighbours", responses=_RESULT_PROBLEMS)
 def neighbours(
-    audit_id: schemas.AuditId,
+    audit_id: parameters.AuditId,
     service: ServiceDep,
     image: Annotated[str, Query(min_length=1, max_length=4096, description="Id or path of an image of the audit.")],
-    k: schemas.K = 10,
-    dataset: schemas.Searched = None,
+    k: parameters.K = 10,
+    dataset: parameters.Searched = None,
 ) -> tuple[schemas.NeighbourOut, ...]:
     """List the images nearest to one of the audit's own, nearest first."""
     rows = service.neighbours(audit_id, image, k, dataset=dataset)
@@ -93,31 +90,21 @@ def neighbours(
         "extractor-unavailable",
         "invalid-request",
     ),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                **{kind: {"schema": _FILE} for kind in RAW_PICTURE_TYPES},
-                MULTIPART: {"schema": {"type": "object", "required": [FIELD], "properties": {FIELD: _FILE}}},
-            },
-        }
-    },
+    openapi_extra=described(RAW_PICTURE_TYPES),
     max_body_size=MAX_PICTURE_BYTES + MULTIPART_OVERHEAD,
 )
 async def neighbours_of_upload(
     request: Request,
-    audit_id: schemas.AuditId,
+    audit_id: parameters.AuditId,
     service: ServiceDep,
-    k: schemas.K = 10,
-    dataset: schemas.Searched = None,
+    k: parameters.K = 10,
+    dataset: parameters.Searched = None,
 ) -> tuple[schemas.NeighbourOut, ...]:
     """List the audit's images nearest to a picture that is sent, as the body or as the file of a form.
 
     The picture is not kept.
     """
-    data = b"".join([block async for block in body_blocks(request, types=RAW_PICTURE_TYPES)])
-    if len(data) > MAX_PICTURE_BYTES:
-        raise TooLargeError(MAX_PICTURE_BYTES)
+    data = await whole_body(request, types=RAW_PICTURE_TYPES, most=MAX_PICTURE_BYTES)
     rows = await run_in_threadpool(service.neighbours_of_upload, audit_id, data, k, dataset=dataset)
     return tuple(schemas.NeighbourOut.model_validate(row) for row in rows)
 

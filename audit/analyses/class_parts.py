@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
@@ -86,7 +85,7 @@ def compute(views: Sequence[DatasetView], config: ClassPartsConfig, rng: np.rand
     """Measure the distance with the classes' own shares and with equal ones, and by class."""
     left, right = pairs.samples(views, config.max_images, rng)
     vectors, groups, own, crossing = pairs.joint(left, right)
-    common = _common([*_labels(left), *_labels(right)], groups, own)
+    common = _common([*left.labels, *right.labels], groups, own)
     counts = np.bincount(groups[common.rows], minlength=2)
     known = {"n_reference": int(counts[0]), "n_candidate": int(counts[1]), "n_left_out": len(groups) - sum(counts)}
     if counts.min() < MIN_IMAGES:
@@ -135,11 +134,6 @@ def section(result: ClassPartsResult) -> Section:
             f"{ANALYSIS.source}"
         ),
     )
-
-
-def _labels(sample: pairs.Sample) -> list[str | None]:
-    labels: list[str | None] = sample.view.images.column("label").take(pa.array(sample.rows)).to_pylist()
-    return labels
 
 
 def _common(labels: Sequence[str | None], groups: pairs.Int64, own: pairs.Int64) -> _Common:

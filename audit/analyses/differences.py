@@ -186,18 +186,13 @@ def _parts(
     left: pairs.Sample, right: pairs.Sample, clusters: pairs.Int64
 ) -> tuple[pairs.Float64, pairs.Float64] | None:
     """Class-prior and class-conditional parts; None unless every sampled image of both datasets has a label."""
-    labels = [*_labels(left), *_labels(right)]
+    labels = [*left.labels, *right.labels]
     if any(label is None for label in labels):
         return None
     _, codes = np.unique(np.array(labels, dtype=str), return_inverse=True)
     counts = np.zeros((2, int(clusters.max()) + 1, int(codes.max()) + 1))
     np.add.at(counts, (np.repeat([0, 1], [len(left), len(right)]), clusters, codes), 1)
     return mixture.kitagawa(counts[1], counts[0])
-
-
-def _labels(sample: pairs.Sample) -> list[str | None]:
-    labels: list[str | None] = sample.view.images.column("label").take(pa.array(sample.rows)).to_pylist()
-    return labels
 
 
 def _picture(left: pairs.Sample, right: pairs.Sample, i: int) -> Picture:

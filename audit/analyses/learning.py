@@ -141,7 +141,7 @@ def compute(views: Sequence[DatasetView], config: LearningConfig, rng: np.random
     n, n_classes = int((classes >= 0).sum()), int(classes.max(initial=-1)) + 1
     n_unlabelled = sum(label is None for label in view.column("label"))
     base = {"n": n, "n_classes": n_classes, "n_unlabelled": n_unlabelled}
-    if reason := _too_few(n, len(set(own[classes >= 0].tolist())), n_classes):
+    if reason := _too_few(len(set(own[classes >= 0].tolist())), n_classes):
         return Computed(LearningResult(**base, reason=reason), {"learning": TABLE_SCHEMA.empty_table()})
     sample = _sample(view, own, classes, config, rng)
     sizes = np.array(learning.SIZES) * len(sample.rows) / learning.N_BLOCKS
@@ -206,7 +206,7 @@ def _classes(view: DatasetView, own: Ints) -> Ints:
     return np.array([place.get(label, -1) for label in labels], dtype=np.int64)
 
 
-def _too_few(n: int, n_bursts: int, n_classes: int) -> str:
+def _too_few(n_bursts: int, n_classes: int) -> str:
     smallest = learning.N_BLOCKS / learning.SIZES[-MIN_SIZES] * MIN_PER_CLASS * n_classes
     needed = max(MIN_IMAGES, int(np.ceil(smallest)))
     if n_classes < 2:

@@ -1,7 +1,7 @@
 """Comparing two Visual DNA: neuron by neuron, all together, and how sure that is.
 
-Numbers only; docs/visual-dna.md says what each means, :mod:`audit.maths.distances` and
-:mod:`audit.maths.bucket_tests` how each is computed.
+Numbers only; docs/visual-dna.md says what each means, :mod:`audit.maths.distances`, :mod:`audit.maths.bucket_tests` and
+(where images hang together) :mod:`audit.maths.burst_tests` and :mod:`audit.maths.design_effect` how each is computed.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ Conditional Shift", ICML 2013 (class shares against class-conditional change).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,7 +96,7 @@ def resampled(strata: Strata, rng: np.random.Generator, n_resamples: int) -> ByC
     stratum[0], stratum[1][piece] = group, strata.classes
     _, place = np.unique(stratum, axis=1, return_inverse=True)
     found = []
-    for count in _chunks(n_resamples):
+    for count in permutation.chunks(n_resamples):
         times = np.empty((len(group), count))
         for one in range(int(place.max()) + 1):
             own = np.flatnonzero(place == one)
@@ -113,7 +112,7 @@ def permuted(strata: Strata, rng: np.random.Generator, n_permutations: int) -> B
     of_piece = np.zeros(len(group), dtype=np.int64)
     of_piece[piece] = strata.classes
     found = []
-    for count in _chunks(n_permutations):
+    for count in permutation.chunks(n_permutations):
         shuffled = np.empty((count, len(group)), dtype=np.int64)
         for c in np.unique(of_piece):
             own = np.flatnonzero(of_piece == c)
@@ -176,8 +175,3 @@ def _joined(parts: list[ByClass]) -> ByClass:
         np.concatenate([part.same_shares for part in parts]),
         np.concatenate([part.classes for part in parts], axis=1),
     )
-
-
-def _chunks(n: int) -> Iterator[int]:
-    for start in range(0, n, permutation.CHUNK):
-        yield min(permutation.CHUNK, n - start)

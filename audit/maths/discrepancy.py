@@ -51,10 +51,10 @@ def mmd_test(
     kernel = np.exp(-squared / max(width, np.finfo(np.float64).tiny))
     value = mmd(kernel, groups)
     piece, group = permutation.pieces(bursts, groups)
-    null = []
-    for start in range(0, n_permutations, permutation.CHUNK):
-        count = min(permutation.CHUNK, n_permutations - start)
-        null.append(_mmd_of(kernel, permutation.permuted_groups(group, count, rng)[:, piece].T.astype(np.float64)))
+    null = [
+        _mmd_of(kernel, permutation.permuted_groups(group, count, rng)[:, piece].T.astype(np.float64))
+        for count in permutation.chunks(n_permutations)
+    ]
     values = np.concatenate(null)
     return value, float(np.quantile(values, 0.95)), permutation.p_value(value, values)
 

@@ -9,7 +9,6 @@ al., "Demystifying MMD GANs", ICLR 2018 (KID); S. Jayasumana et al., "Rethinking
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,7 +117,7 @@ def interval(
     """
     piece, group = permutation.pieces(_burst_of(kernel), groups)
     values = []
-    for count in _chunks(n_resamples):
+    for count in permutation.chunks(n_resamples):
         times = np.empty((len(group), count))
         for g in (0, 1):
             own = np.flatnonzero(group == g)
@@ -134,7 +133,7 @@ def p_value(kernel: BurstKernel, groups: Int64, rng: np.random.Generator, *, n_p
     piece, group = permutation.pieces(_burst_of(kernel), groups)
     null = [
         _by_group(kernel, permutation.permuted_groups(group, count, rng)[:, piece].T)
-        for count in _chunks(n_permutations)
+        for count in permutation.chunks(n_permutations)
     ]
     return permutation.p_value(distance(kernel, groups), np.concatenate(null))
 
@@ -162,8 +161,3 @@ def _mean(weights: Float64, to_others: Float64, counts: Float64, other_counts: F
 def _burst_of(kernel: BurstKernel) -> Int64:
     place: Int64 = kernel.members.T.tocsr().indices.astype(np.int64)
     return place
-
-
-def _chunks(n: int) -> Iterator[int]:
-    for start in range(0, n, permutation.CHUNK):
-        yield min(permutation.CHUNK, n - start)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from audit.errors import FingerprintMismatchError
 from audit.maths.neighbours import search
@@ -41,6 +42,12 @@ class Sample:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def labels(self) -> list[str | None]:
+        """The label of each row."""
+        labels: list[str | None] = self.view.images.column("label").take(pa.array(self.rows)).to_pylist()
+        return labels
 
 
 def samples(views: Sequence[DatasetView], limit: int, rng: np.random.Generator) -> tuple[Sample, Sample]:

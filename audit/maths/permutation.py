@@ -6,6 +6,8 @@ Source: P. Westfall, S. Young, "Resampling-Based Multiple Testing" (1993), secti
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
@@ -15,6 +17,12 @@ Float64 = npt.NDArray[np.float64]
 
 CHUNK = 64
 """Permutations held at a time."""
+
+
+def chunks(n: int) -> Iterator[int]:
+    """How many of n resamples or permutations to hold at a time, chunk by chunk."""
+    for start in range(0, n, CHUNK):
+        yield min(CHUNK, n - start)
 
 
 def pieces(bursts: Int64, groups: Int64) -> tuple[Int64, Int64]:
@@ -90,8 +98,8 @@ def max_t_shares(
     members = sparse.csr_array((np.ones(len(piece)), (categories, piece)), shape=(n_categories, len(group)))
     observed = np.abs(share_statistics(_counts(members, group[None], n_groups)))[0]
     largest = []
-    for start in range(0, n_permutations, CHUNK):
-        shuffled = permuted_groups(group, min(CHUNK, n_permutations - start), rng)
+    for count in chunks(n_permutations):
+        shuffled = permuted_groups(group, count, rng)
         largest.append(np.abs(share_statistics(_counts(members, shuffled, n_groups))).max(axis=(1, 2)))
     null = np.sort(np.concatenate(largest))
     reached = len(null) - np.searchsorted(null, observed - 1e-9, side="left")

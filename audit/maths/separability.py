@@ -146,8 +146,7 @@ def auc_spread(scores: Float64, positive: npt.NDArray[np.bool_], bursts: Int64) 
 
 def _shuffles(piece: Int64, group: Int64, n_permutations: int, rng: np.random.Generator) -> Iterator[Int64]:
     """Permuted groups of the rows, (n, B), some permutations at a time."""
-    for start in range(0, n_permutations, permutation.CHUNK):
-        count = min(permutation.CHUNK, n_permutations - start)
+    for count in permutation.chunks(n_permutations):
         yield permutation.permuted_groups(group, count, rng)[:, piece].T
 
 

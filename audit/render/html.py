@@ -28,7 +28,7 @@ from audit.render.pictures import Album, Thumbnail
 from audit.render.ring import ring_svg, ring_words
 from audit.render.telling import in_turns, telling
 from audit.render.treemap import treemap_svg
-from audit.report import ChartBlock, Column, DatasetSummary, Report, Section, Severity
+from audit.report import SERIOUS, ChartBlock, Column, DatasetSummary, Report, Section, Severity
 
 MAX_ROWS = 50
 MAX_PICTURES = 12
@@ -45,7 +45,6 @@ SEVERITY_NAMES = {
     Severity.INFO: "Good to know",
     Severity.OK: "In order",
 }
-_SERIOUS = (Severity.PROBLEM, Severity.ATTENTION)
 _ROLES = ("reference", "candidate")
 _REASON_COLUMNS = (
     Column(name="sentence", title="What happened"),
@@ -211,7 +210,7 @@ def _entries(sections: Sequence[Section]) -> tuple[Entry, ...]:
 
 
 def _entry(section: Section, anchor: str) -> Entry:
-    n_serious = sum(finding.severity in _SERIOUS for finding in section.findings)
+    n_serious = sum(finding.severity in SERIOUS for finding in section.findings)
     severity = Severity.ATTENTION if section.error else worst_severity(section.findings)
     state = SEVERITY_NAMES[severity].lower()
     if not is_answered(section):
@@ -245,7 +244,7 @@ def _leading(report: Report, entries: Sequence[Entry]) -> list[dict[str, Any]]:
         for entry in entries
         for finding, anchor in zip(entry.section.findings, entry.finding_anchors, strict=True)
     }
-    serious = [place for place in rank_findings(report.sections) if place.finding.severity in _SERIOUS]
+    serious = [place for place in rank_findings(report.sections) if place.finding.severity in SERIOUS]
     chosen = _spread(serious)[:MAX_LEADING]
     return [
         {"section": place.section, "finding": place.finding, "anchor": place_of[id(place.finding)]} for place in chosen
@@ -259,7 +258,7 @@ def _spread(ranked: Sequence[PlacedFinding]) -> list[PlacedFinding]:
     for place in ranked:
         turn = seen.get(place.section.id, 0)
         seen[place.section.id] = turn + 1
-        keyed.append((_SERIOUS.index(place.finding.severity), turn, len(keyed), place))
+        keyed.append((SERIOUS.index(place.finding.severity), turn, len(keyed), place))
     return [place for *_, place in sorted(keyed, key=lambda item: item[:3])]
 
 

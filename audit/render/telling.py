@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.assemble import PlacedFinding, rank_findings
-from audit.report import ImagesBlock, Picture, Report, Severity
+from audit.report import SERIOUS, ImagesBlock, Picture, Report
 
 MAX_TELLING = 5
-_SERIOUS = (Severity.PROBLEM, Severity.ATTENTION)
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def telling(report: Report) -> Mapping[str, Telling]:
     names = [dataset.name for dataset in report.datasets]
     if len(set(names)) != 2:
         return {}
-    serious = [place for place in rank_findings(report.sections) if place.finding.severity in _SERIOUS]
+    serious = [place for place in rank_findings(report.sections) if place.finding.severity in SERIOUS]
     shown = [(place, place.finding.pictures) for place in serious]
     both = [(place, pictures) for place, pictures in shown if {p.dataset for p in pictures} >= set(names)]
     offers = [*both, *shown, *_evidence(serious)]

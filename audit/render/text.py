@@ -11,7 +11,7 @@ from audit.assemble import rank_findings
 from audit.render.names import visible
 from audit.render.numbers import interval, quantity, unit_name
 from audit.render.telling import in_turns
-from audit.report import Finding, Metric, Report, Severity
+from audit.report import SERIOUS, Finding, Metric, Report, Severity
 
 WIDTH = 100
 """No line of a summary is wider, except a name that has no place to break."""
@@ -73,7 +73,7 @@ def _findings(report: Report) -> str:
 def _finding(finding: Finding, *, named: bool) -> list[str]:
     """A finding in lines; in a comparison (``named``) each picture says of which dataset it is."""
     lines = _wrapped(finding.sentence, "    ", first=f"  {_MARKS[finding.severity]} ")
-    if finding.severity in (Severity.PROBLEM, Severity.ATTENTION):
+    if finding.severity in SERIOUS:
         for picture in in_turns(finding.pictures, _N_EXAMPLES):
             path = f"{picture.dataset}: {picture.path}" if named else picture.path
             lines += _wrapped(visible(path), "        ", first="      ")

@@ -25,7 +25,7 @@ from audit.settings.verdicts import Labelled
 Float64 = npt.NDArray[np.float64]
 
 SURE = 0.65
-"""From this posterior on a picture has the value; between 0.35 and 0.65 it is unknown."""
+"""From this posterior on a picture has the value; one that has none is unknown."""
 UNKNOWN = "unknown"
 """What the texts tell where no value reaches that."""
 _BLOCK = 8192

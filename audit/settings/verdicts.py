@@ -20,7 +20,6 @@ from audit.settings.config import SettingsConfig
 
 COMMON, UNCOMMON, UNDETERMINED = "common", "uncommon", "undetermined"
 
-Int8 = npt.NDArray[np.int8]
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 

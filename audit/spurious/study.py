@@ -79,7 +79,7 @@ def _study(sample: Sample, config: SpuriousConfig, rng: np.random.Generator) -> 
     strength = predictivity(ranks, sample.classes, sample.bursts, rng, n_permutations=config.n_permutations)
     kept, alike = merged(ranks, strength, config.floor)
     shown = _shown(sample)
-    placed = {} if shown is None else _placed(sample, shown, candidates, strength, config, rng)
+    placed = {} if shown is None else _placed(shown, candidates, strength, config, rng)
     found = [_evidence(sample, candidates, int(i), strength, placed, alike, config) for i in kept]
     readable = None
     if shown is not None:
@@ -189,7 +189,6 @@ def _shown(sample: Sample) -> tuple[Parts, Kept] | None:
 
 
 def _placed(
-    sample: Sample,
     shown: tuple[Parts, Kept],
     candidates: Candidates,
     strength: Predictivity,

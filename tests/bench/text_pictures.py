@@ -112,19 +112,6 @@ def things() -> Iterator[Shown]:
                 yield Shown(row["image"], row["name"].partition(",")[0].lower(), "", "tiny")
 
 
-def write_manifest(shown: list[Shown], folder: Path) -> Path:
-    """Write pictures and ``pictures.csv`` with path, label, kind and setting; returns the manifest."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "pictures.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("path", "label"))
-        for i, one in enumerate(shown):
-            (folder / f"{i:05}.img").write_bytes(one.data)
-            writer.writerow((f"{i:05}.img", one.label))
-    return path
-
-
 def _usual_places() -> Iterator[tuple[str, str]]:
     """Pairs of object and background whose shares are known: one usual, two rare, the rest in between."""
     places, rng = list(BACKGROUNDS), np.random.default_rng(0)

@@ -86,6 +86,18 @@ def test_every_dataset_of_a_finished_audit_can_be_chosen_once(client: TestClient
     assert "<b>trees" not in text
 
 
+def test_the_reference_of_a_comparison_through_a_translation_is_not_taken_for_one_of_the_new_extractor(
+    client: TestClient, service: Audited
+) -> None:
+    through = audit_of(5, FLOWERS, WEEDS)
+    request = through.request.model_copy(update={"translation": "ab" * 32})
+    service.audits_known = [through.model_copy(update={"request": request}), *service.audits_known]
+    text = client.get("/compare").text
+    reference = text[text.index('name="reference"') : text.index("</select>")]
+    values = [value(5, WEEDS), value(3, TREES), value(3, MORE), value(2, FLOWERS)]
+    assert re.findall(r'<option value="([^"]+)"', reference) == values
+
+
 def test_two_datasets_are_compared_with_the_numbers_of_the_api(client: TestClient) -> None:
     asked = {"reference": value(2, FLOWERS), "candidate": value(2, WEEDS)}
     page = client.get("/compare", params=asked)

@@ -41,6 +41,8 @@ DATASET_TABLES = ("images", "embeddings")
 PRIVATE = ("path_bytes", "locator")
 FIRST = ("image_id", "path", "status", "reason", "detail", "label", "split")
 BLOCK = 8192
+MAY_BE_LARGE = 2**25
+"""A table of fewer bytes is less than 2 GiB as CSV: no value grows more than forty times."""
 
 
 def run(context: StepContext) -> Outcome:
@@ -60,11 +62,17 @@ def run(context: StepContext) -> Outcome:
 
 def _name(params: ReportParams, provenance: Provenance) -> str:
     views = [(view.name, view.fingerprint, view.source) for view in params.views]
-    made_of: dict[str, Any] = {"version": REPORT_STEP_VERSION, "kind": params.kind, "title": params.title}
-    made_of["views"] = views
+    made_of: dict[str, Any] = {
+        "version": REPORT_STEP_VERSION,
+        "kind": params.kind,
+        "title": params.title,
+        "views": views,
+        "sections": params.sections,
+        "provenance": provenance,
+    }
     if params.through is not None:
         made_of["through"] = params.through
-    return fingerprint("report", made_of | {"sections": params.sections, "provenance": provenance})
+    return fingerprint("report", made_of)
 
 
 def _provenance(params: ReportParams) -> Provenance:
@@ -190,9 +198,6 @@ def write_embeddings(views: Sequence[DatasetView], path: Path) -> None:
                 columns.append(pa.array([view.name] * rows.num_rows, pa.string()))
                 write(pa.table(columns, schema=schema).to_batches())
 
-
-MAY_BE_LARGE = 2**25
-"""A table of fewer bytes is less than 2 GiB as CSV: no value grows more than forty times."""
 
 # zip -----------------------------------------------------------------------------------------------------------------
 
