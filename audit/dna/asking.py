@@ -21,6 +21,7 @@ from audit.errors import ConfigError
 from audit.maths.attributes import squared_differences
 from audit.maths.histograms import Doubles
 from audit.model import DatasetView
+from audit.saved import name_of
 
 ONE_WAY = "give one of neurons, having and without"
 
@@ -157,7 +158,7 @@ def _silenced(view: DatasetView, condition: str, name: str) -> NeuronWeights:
     start = of_layers(dna.ranges, dna.extractor, list(dna.ranges.layers)).array(dna.ranges, dna.extractor)
     attributes = {condition: squared_differences(having, lacking)}
     made = silencing(dna.ranges, dna.extractor, attributes, [condition], start * ~dna.ranges.dead)
-    return made.model_copy(update={"name": name or made.name})
+    return made.model_copy(update={"name": name_of(name or made.name)})
 
 
 def parted(view: DatasetView, condition: str) -> tuple[Doubles, Doubles]:
