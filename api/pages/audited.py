@@ -12,7 +12,7 @@ from api.durations import ago
 from api.lists import every
 from audit.errors import PictureError
 from storage.errors import StorageError
-from storage.records import Status
+from storage.records import Audit, Status
 from workers.errors import WorkersError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def audited(service: Service) -> list[Entry]:
         if audit.status is not Status.DONE:
             continue
         age = ago(time.time() - audit.created_at)
-        for dataset_id in audit.dataset_ids:
+        for dataset_id in _by_extractor_asked(audit):
             key = (dataset_id, audit.request.extractor)
             if key not in found:
                 dataset = service.dataset(dataset_id)
@@ -67,13 +67,24 @@ def audited(service: Service) -> list[Entry]:
     return list(_told_apart(list(found.values())))
 
 
+def _by_extractor_asked(audit: Audit) -> Sequence[str]:
+    """The datasets that the audit's extractor embedded: through a translation another has embedded the reference."""
+    if not audit.request.translation:
+        return audit.dataset_ids
+    return [one for one in audit.dataset_ids[1:] if one != audit.dataset_ids[0]]
+
+
 def _told_apart(entries: Sequence[Entry]) -> Iterator[Entry]:
     """The entries, with a number after a name that another dataset of the extractor has."""
-    seen: dict[tuple[str, str], int] = {}
+    own = {(entry.extractor, entry.name) for entry in entries}
+    taken: set[tuple[str, str]] = set()
     for entry in entries:
-        key = (entry.extractor, entry.name)
-        seen[key] = seen.get(key, 0) + 1
-        yield entry if seen[key] == 1 else dataclasses.replace(entry, name=f"{entry.name} ({seen[key]})")
+        name, n = entry.name, 1
+        while (entry.extractor, name) in (taken | own if n > 1 else taken):
+            n += 1
+            name = f"{entry.name} ({n})"
+        taken.add((entry.extractor, name))
+        yield dataclasses.replace(entry, name=name)
 
 
 def by_extractor(entries: Sequence[Entry]) -> dict[str, list[Entry]]:

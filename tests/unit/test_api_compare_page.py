@@ -11,6 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
+from api.pages.audited import Entry, _told_apart, audited
+from api.pages.render import render_compare
 from audit.errors import PictureError
 from audit.model import DatasetView
 from storage.records import Audit, AuditRequest, Dataset, Status
@@ -77,13 +79,32 @@ def test_every_dataset_of_a_finished_audit_can_be_chosen_once(client: TestClient
     reference = text[text.index('name="reference"') : text.index("</select>")]
     values = [value(3, TREES), value(3, MORE), value(2, FLOWERS), value(2, WEEDS)]
     assert re.findall(r'<option value="([^"]+)"', reference) == values
-    assert re.findall(r">([^<]+) · 90 pictures", reference) == [
+    assert re.findall(r">&#x2068;([^<]+)&#x2069; · 90 pictures", reference) == [
         "&lt;b&gt;trees&lt;/b&gt;",
         "flowers",
         "flowers (2)",
         "weeds",
     ]
     assert "<b>trees" not in text
+
+
+def test_a_name_that_holds_the_number_of_another_stays_its_own() -> None:
+    entries = [Entry(str(n), "", "", name, "bundled", 1, "") for n, name in enumerate(["a", "a", "a (2)", "a"])]
+    assert [entry.name for entry in _told_apart(entries)] == ["a", "a (3)", "a (2)", "a (4)"]
+
+
+def test_what_a_translation_compared_is_listed_by_the_extractor_that_embedded_it(service: Audited) -> None:
+    through = AuditRequest(extractor="bundled", translation="f" * 64)
+    pair, same = audit_of(9, FLOWERS, TREES), audit_of(8, MORE, MORE)
+    service.audits_known = [one.model_copy(update={"request": through}) for one in (pair, same)]
+    assert [entry.dataset for entry in audited(service)] == [TREES]  # type: ignore[arg-type]
+
+
+def test_one_picture_is_said_in_the_singular_and_names_keep_their_direction_to_themselves() -> None:
+    entries = [Entry(str(n), "", "", "אבג", "bundled", n, "") for n in (1, 2)]
+    page = render_compare({"bundled": entries}, {"reference": "", "candidate": "", "datasets": []}, nonce="", most=20)
+    assert "1 picture ·" in page
+    assert "<bdi>אבג</bdi> <i>2 pictures</i>" in page
 
 
 def test_two_datasets_are_compared_with_the_numbers_of_the_api(client: TestClient) -> None:
