@@ -172,9 +172,11 @@ def parted(view: DatasetView, condition: str) -> tuple[Doubles, Doubles]:
     Raises
     ------
     ConfigError
-        If either has no picture, or the dataset holds no neurons by image.
+        If there is no such column, either has no picture, or the dataset holds no neurons by image.
     """
     column, _, value = condition.partition("=")
+    if column not in columns_of(view):
+        raise ConfigError(f"there is no column {column!r}; columns are {', '.join(columns_of(view)) or 'none'}")
     if view.neurons is None:
         raise ConfigError(f"{view.name!r} holds no neurons by image; audit the dataset again")
     values = [None if one is None else str(one) for one in view.column(column)]
@@ -183,7 +185,8 @@ def parted(view: DatasetView, condition: str) -> tuple[Doubles, Doubles]:
     )
     if not having.any() or not lacking.any():
         raise ConfigError(
-            f"pictures with {condition} and with another value are needed; columns are label, split, meta.NAME"
+            f"pictures with {condition} and with another value are needed; "
+            f"{having.sum():,} have it, and {lacking.sum():,} another"
         )
     every = view.neurons.values
     return np.asarray(every[having], np.float64), np.asarray(every[lacking], np.float64)

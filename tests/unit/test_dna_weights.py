@@ -48,6 +48,19 @@ def test_weights_of_a_long_name_can_be_read_again(how: dict[str, Any]) -> None:
     assert weights.NeuronWeights.from_json(made.to_json()) == made
 
 
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("lable=dog", r"no column 'lable'; columns are .*label"),
+        ("label", "pictures with label and"),
+        ("label=dgo", "0 have it, and 90 another"),
+    ],
+)
+def test_a_condition_that_parts_nothing_says_what_there_is(condition: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        choose(stored("flowers"), Choice(having=condition))
+
+
 @pytest.mark.parametrize("chosen", [[], ["c"], ["a:3"], ["a:-1"], ["a:x"], [":1"]])
 def test_neurons_that_are_not_there_are_refused(chosen: list[str]) -> None:
     with pytest.raises(ConfigError, match="neuron"):
