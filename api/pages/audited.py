@@ -142,16 +142,18 @@ class Cell:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """Distances between datasets, those that are alike side by side."""
+    """Distances between datasets, those that are alike side by side; ``few`` have too few pictures to say much."""
 
     entries: tuple[Entry, ...]
     rows: tuple[tuple[Cell, ...], ...]
     tree: Tree
+    few: tuple[Entry, ...]
 
 
 def heat_map(service: Service, entries: Sequence[Entry]) -> HeatMap:
     """Distances between all pairs; each row is in standard deviations of its own dataset."""
     from audit.dna.asking import matrix
+    from audit.dna.classes import FEWEST
     from audit.dna.order import tree
 
     table = matrix([view_of(service, entry) for entry in entries])["corrected"]
@@ -160,7 +162,7 @@ def heat_map(service: Service, entries: Sequence[Entry]) -> HeatMap:
     rows = tuple(
         tuple(Cell(entries[j], table[i][j], _shade(table[i][j], largest)) for j in found.order) for i in found.order
     )
-    return HeatMap(tuple(entries), rows, found)
+    return HeatMap(tuple(entries), rows, found, tuple(entry for entry in entries if entry.n_images < FEWEST))
 
 
 def _shade(value: float | None, largest: float) -> int | None:

@@ -107,6 +107,17 @@ def test_one_picture_is_said_in_the_singular_and_names_keep_their_direction_to_t
     assert "<bdi>אבג</bdi> <i>2 pictures</i>" in page
 
 
+def test_a_matrix_names_the_datasets_of_too_few_pictures(
+    client: TestClient, service: Audited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"dataset": [value(2, FLOWERS), value(3, TREES)]}
+    assert "Too few pictures" not in client.get("/compare", params=asked).text
+    n_ok = {FLOWERS: 90, WEEDS: 90, TREES: 19, MORE: 90}
+    monkeypatch.setattr(service, "dataset", lambda id_: dataset_record(id=id_, name=NAMES[id_], n_ok=n_ok[id_]))
+    page = client.get("/compare", params=asked).text
+    assert "Too few pictures to say much: <bdi>&lt;b&gt;trees&lt;/b&gt;</bdi> (19 pictures).</p>" in page
+
+
 def test_two_datasets_are_compared_with_the_numbers_of_the_api(client: TestClient) -> None:
     asked = {"reference": value(2, FLOWERS), "candidate": value(2, WEEDS)}
     page = client.get("/compare", params=asked)
