@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from audit.errors import ConfigError
 from audit.fingerprint import canonical_json, fingerprint
 
+LONGEST_NAME = 200
+
 
 class Saved(BaseModel):
     """A model that is saved whole, and refused when something in it was changed since.
@@ -72,3 +74,8 @@ class Saved(BaseModel):
                 f"not {cls.noun}: something in it was changed after it was saved, so its fingerprint differs"
             )
         return found
+
+
+def name_of(text: str) -> str:
+    """A text made of other names, such as many neurons, short enough to be saved as a name."""
+    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"

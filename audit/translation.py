@@ -18,7 +18,7 @@ from audit.maths import common_space, discrepancy, probes, separability
 from audit.maths.rows import one_a_burst
 from audit.model import DatasetView
 from audit.pairing import common_bursts, same_images
-from audit.saved import Saved
+from audit.saved import LONGEST_NAME, Saved, name_of
 
 FLOOR = 0.8
 """Directions are kept while their held-out correlation reaches this."""
@@ -40,6 +40,8 @@ different."""
 N_FOLDS = 5
 N_PERMUTATIONS = 199
 DIGITS = 10
+LARGEST = 1e100
+"""No number of a half is larger, so that what it maps are numbers."""
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -69,10 +71,15 @@ class Half(_Frozen):
         widths = {len(row) for row in (*self.matrix, *self.seen)}
         if len(self.matrix) != len(self.mean) or len(widths) != 1 or len(self.seen) < N_FOLDS:
             raise ValueError("the numbers of a half do not fit together")
+        if not all(abs(x) <= LARGEST for row in (self.mean, *self.matrix, *self.seen) for x in row):
+            raise ValueError("a half holds a number that is too large, or no number")
         return self
 
     def __call__(self, vectors: npt.NDArray[np.floating]) -> Float32:
         """Map float (n, d) into the common space, float32 (n, k) of unit length."""
+        if vectors.shape[1] != len(self.mean):
+            told = f"{self.extractor} has {len(self.mean)} numbers for a picture there, and {vectors.shape[1]} here"
+            raise ConfigError(f"the translation does not fit: {told}")
         return common_space.Side(np.array(self.mean), np.array(self.matrix))(vectors)
 
 
@@ -122,13 +129,19 @@ class Translation(Saved):
     noun = "a saved translation"
 
     version: Literal[1] = 1
-    learnt_on: str = Field(min_length=1, max_length=200)
+    learnt_on: str = Field(min_length=1, max_length=LONGEST_NAME)
     n_learnt: int
     n_held_out: int
     correlations: tuple[float, ...]
     check: Check
     old: Half
     new: Half
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if {len(half.seen[0]) for half in (self.old, self.new)} != {len(self.correlations)} or not self.correlations:
+            raise ValueError("the halves do not have the same directions")
+        return self
 
     @property
     def n_directions(self) -> int:
@@ -203,7 +216,7 @@ def learn(views: Sequence[DatasetView], learnt_on: str, rng: np.random.Generator
     sides = common_space.fit(x[taught], y[taught], folds, k)
     halves = [_half(*each, held) for each in zip(views, sides, (x, y), strict=True)]
     made = Translation(
-        learnt_on=learnt_on,
+        learnt_on=name_of(learnt_on),
         n_learnt=len(taught),
         n_held_out=len(held),
         correlations=tuple(np.round(found[:k], 4).tolist()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,14 +11,14 @@ import typer
 from api.cli.agreeing import Json, seen_by_both
 from api.cli.dna_sources import write
 from api.cli.exits import CommandError, Exit
-from api.cli.opening import find_audit, say, write_json
+from api.cli.opening import LAST, find_audit, say, write_json
 from api.cli.places import check_writable
 from api.cli.running import GroupFrom, ImagesRoot, KindOption, Quiet, Seed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from audit.translation import Translation
+    from audit.translation import Half, Translation
     from storage.records import AuditRequest
     from workers.service import Service
 
@@ -79,9 +80,7 @@ def compared_through(
     CommandError
         If the file cannot be read.
     ConfigError
-        If it is no translation.
-    FingerprintMismatchError
-        If an audit's store was made by another extractor than the translation's.
+        If it is no translation, or an audit's store was made by another extractor than the translation says there.
     """
     try:
         made = service.keep_translation(path.read_bytes())
@@ -89,19 +88,30 @@ def compared_through(
         raise CommandError(Exit.USAGE, f"--translation {path} cannot be read: {error.strerror}.") from None
     halves = (made.old, made.new)
     known = {
-        source: _stored(service, source, half.fingerprint)
+        source: _stored(service, source, made, half)
         for source, half in zip(sources, halves, strict=True)
-        if not Path(source).exists()
+        if source and not Path(source).exists()
     }
     return request.model_copy(update={"translation": made.fingerprint}), known
 
 
-def _stored(service: Service, name: str, extractor: str) -> str:
-    """Id of the dataset that ``AUDIT`` or ``AUDIT:DATASET`` means, whose store is by that extractor."""
-    from audit.errors import FingerprintMismatchError
+def _stored(service: Service, name: str, made: Translation, half: Half) -> str:
+    """Id of the dataset that ``AUDIT`` or ``AUDIT:DATASET`` means, whose store is by the extractor of that half."""
+    from audit.errors import ConfigError
 
     audit, _, dataset = name.partition(":")
+    if looks_like_path(audit):
+        raise CommandError(Exit.SOURCE, f"there is nothing at {name}; with --translation it may also be an audit.")
     id_, made_by = service.store(find_audit(service, audit).id, dataset or None)
-    if made_by != extractor:
-        raise FingerprintMismatchError(f"the extractors of the translation and of {name}", extractor, made_by)
-    return id_
+    if made_by == half.fingerprint:
+        return id_
+    if made_by in {made.old.fingerprint, made.new.fingerprint}:
+        told = "the other extractor of the translation: the reference is by OLD, the candidate by NEW; swap the two"
+    else:
+        told = f"neither of the translation's extractors, {made.old.extractor} and {made.new.extractor}"
+    raise ConfigError(f"the store of {name} is by {told}")
+
+
+def looks_like_path(name: str) -> bool:
+    """Whether what was typed cannot mean an audit: ``last``, or an id or its beginning, which are hexadecimal."""
+    return name != LAST and re.fullmatch("[0-9a-f]+", name) is None

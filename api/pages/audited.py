@@ -12,7 +12,7 @@ from api.durations import ago
 from api.lists import every
 from audit.errors import PictureError
 from storage.errors import StorageError
-from storage.records import Status
+from storage.records import Audit, Status
 from workers.errors import WorkersError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def audited(service: Service) -> list[Entry]:
         if audit.status is not Status.DONE:
             continue
         age = ago(time.time() - audit.created_at)
-        for dataset_id in audit.dataset_ids[1:] if audit.request.translation else audit.dataset_ids:
+        for dataset_id in _by_extractor_asked(audit):
             key = (dataset_id, audit.request.extractor)
             if key not in found:
                 dataset = service.dataset(dataset_id)
@@ -70,13 +70,24 @@ def audited(service: Service) -> list[Entry]:
     return list(_told_apart(list(found.values())))
 
 
+def _by_extractor_asked(audit: Audit) -> Sequence[str]:
+    """The datasets that the audit's extractor embedded: through a translation another has embedded the reference."""
+    if not audit.request.translation:
+        return audit.dataset_ids
+    return [one for one in audit.dataset_ids[1:] if one != audit.dataset_ids[0]]
+
+
 def _told_apart(entries: Sequence[Entry]) -> Iterator[Entry]:
     """The entries, with a number after a name that another dataset of the extractor has."""
-    seen: dict[tuple[str, str], int] = {}
+    own = {(entry.extractor, entry.name) for entry in entries}
+    taken: set[tuple[str, str]] = set()
     for entry in entries:
-        key = (entry.extractor, entry.name)
-        seen[key] = seen.get(key, 0) + 1
-        yield entry if seen[key] == 1 else dataclasses.replace(entry, name=f"{entry.name} ({seen[key]})")
+        name, n = entry.name, 1
+        while (entry.extractor, name) in (taken | own if n > 1 else taken):
+            n += 1
+            name = f"{entry.name} ({n})"
+        taken.add((entry.extractor, name))
+        yield dataclasses.replace(entry, name=name)
 
 
 def by_extractor(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
@@ -134,16 +145,18 @@ class Cell:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """Distances between datasets, those that are alike side by side."""
+    """Distances between datasets, those that are alike side by side; ``few`` have too few pictures to say much."""
 
     entries: tuple[Entry, ...]
     rows: tuple[tuple[Cell, ...], ...]
     tree: Tree
+    few: tuple[Entry, ...]
 
 
 def heat_map(service: Service, entries: Sequence[Entry]) -> HeatMap:
     """Distances between all pairs; each row is in standard deviations of its own dataset."""
     from audit.dna.asking import matrix
+    from audit.dna.classes import FEWEST
     from audit.dna.order import tree
 
     table = matrix([view_of(service, entry) for entry in entries])["corrected"]
@@ -152,7 +165,7 @@ def heat_map(service: Service, entries: Sequence[Entry]) -> HeatMap:
     rows = tuple(
         tuple(Cell(entries[j], table[i][j], _shade(table[i][j], largest)) for j in found.order) for i in found.order
     )
-    return HeatMap(tuple(entries), rows, found)
+    return HeatMap(tuple(entries), rows, found, tuple(entry for entry in entries if entry.n_images < FEWEST))
 
 
 def _shade(value: float | None, largest: float) -> int | None:

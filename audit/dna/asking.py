@@ -21,6 +21,7 @@ from audit.errors import ConfigError
 from audit.maths.attributes import squared_differences
 from audit.maths.histograms import Doubles
 from audit.model import DatasetView
+from audit.saved import name_of
 
 ONE_WAY = "give one of neurons, having and without"
 
@@ -157,7 +158,7 @@ def _silenced(view: DatasetView, condition: str, name: str) -> NeuronWeights:
     start = of_layers(dna.ranges, dna.extractor, list(dna.ranges.layers)).array(dna.ranges, dna.extractor)
     attributes = {condition: squared_differences(having, lacking)}
     made = silencing(dna.ranges, dna.extractor, attributes, [condition], start * ~dna.ranges.dead)
-    return made.model_copy(update={"name": name or made.name})
+    return made.model_copy(update={"name": name_of(name or made.name)})
 
 
 def parted(view: DatasetView, condition: str) -> tuple[Doubles, Doubles]:
@@ -171,9 +172,11 @@ def parted(view: DatasetView, condition: str) -> tuple[Doubles, Doubles]:
     Raises
     ------
     ConfigError
-        If either has no picture, or the dataset holds no neurons by image.
+        If there is no such column, either has no picture, or the dataset holds no neurons by image.
     """
     column, _, value = condition.partition("=")
+    if column not in columns_of(view):
+        raise ConfigError(f"there is no column {column!r}; columns are {', '.join(columns_of(view)) or 'none'}")
     if view.neurons is None:
         raise ConfigError(f"{view.name!r} holds no neurons by image; audit the dataset again")
     values = [None if one is None else str(one) for one in view.column(column)]
@@ -182,7 +185,8 @@ def parted(view: DatasetView, condition: str) -> tuple[Doubles, Doubles]:
     )
     if not having.any() or not lacking.any():
         raise ConfigError(
-            f"pictures with {condition} and with another value are needed; columns are label, split, meta.NAME"
+            f"pictures with {condition} and with another value are needed; "
+            f"{having.sum():,} have it, and {lacking.sum():,} another"
         )
     every = view.neurons.values
     return np.asarray(every[having], np.float64), np.asarray(every[lacking], np.float64)

@@ -21,7 +21,7 @@ from audit.errors import ConfigError, FingerprintMismatchError, TooFewImagesErro
 from audit.maths.attributes import Attribute, learn
 from audit.maths.histograms import Doubles
 from audit.maths.silencing import ridge_nnls
-from audit.saved import Saved
+from audit.saved import LONGEST_NAME, Saved, name_of
 
 RIDGE = 1e-4
 """How strongly silencing weights are drawn to those they start from; rows are scaled to a distance of 1."""
@@ -30,6 +30,8 @@ STRICT = 10.0
 LEFT = 0.5
 """Share of its distance that may be left of an attribute that is called silenced, on what it was learnt from."""
 MIN_IMAGES = 20
+LEAST, LARGEST = 1e-100, 1e100
+"""A weight is 0 or between these, so that sums and shares of weights are numbers."""
 
 
 class Evidence(BaseModel):
@@ -58,7 +60,7 @@ class NeuronWeights(Saved):
     noun = "saved neuron weights"
 
     version: Literal[1] = 1
-    name: str = Field(min_length=1, max_length=200)
+    name: str = Field(min_length=1, max_length=LONGEST_NAME)
     extractor: str
     ranges: str
     made: str
@@ -67,8 +69,11 @@ class NeuronWeights(Saved):
 
     @model_validator(mode="after")
     def _counts(self) -> Self:
-        if any(not (0 <= w < np.inf) for layer in self.layers.values() for w in layer):
+        weights = [w for layer in self.layers.values() for w in layer]
+        if any(not w >= 0 for w in weights):
             raise ValueError(f"the weights {self.name!r} hold one that is negative or no number")
+        if any(w and not (LEAST <= w <= LARGEST) for w in weights):
+            raise ValueError(f"the weights {self.name!r} hold one that is neither 0 nor from {LEAST:g} to {LARGEST:g}")
         return self
 
     def array(self, ranges: NeuronRanges, extractor: str) -> Doubles:
@@ -78,6 +83,8 @@ class NeuronWeights(Saved):
         ------
         FingerprintMismatchError
             If they are of another extractor or other ranges.
+        ConfigError
+            If they are not one for each neuron.
         """
         for what, own, asked in (
             ("extractor", self.extractor, extractor),
@@ -85,6 +92,10 @@ class NeuronWeights(Saved):
         ):
             if own != asked:
                 raise FingerprintMismatchError(f"the {what} of the weights {self.name!r} and of the DNA", own, asked)
+        sizes = {name: len(known.low) for name, known in ranges.layers.items()}
+        if sizes != {name: len(layer) for name, layer in self.layers.items()}:
+            told = ", ".join(f"{name} ({n})" for name, n in sizes.items())
+            raise ConfigError(f"the weights {self.name!r} are not one for each neuron; layers (and neurons) are {told}")
         return np.concatenate([np.zeros(0), *(np.array(self.layers[name], np.float64) for name in ranges.layers)])
 
 
@@ -221,5 +232,5 @@ def saved(
     rounded = np.round(weights, 12)
     layers = {layer: tuple(rounded[rows].tolist()) for layer, rows in ranges.slices.items()}
     return NeuronWeights(
-        name=name, extractor=extractor, ranges=ranges.sha256, made=made, layers=layers, evidence=evidence
+        name=name_of(name), extractor=extractor, ranges=ranges.sha256, made=made, layers=layers, evidence=evidence
     )

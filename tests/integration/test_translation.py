@@ -138,7 +138,15 @@ def test_a_store_of_another_extractor_than_the_translation_says_is_refused(
 ) -> None:
     stored = audited(place, names[1], capsys)
     assert main(["compare", stored, str(place / "alike"), "--translation", str(saved), "-q"]) == 2
-    assert "the extractors of the translation and of" in capsys.readouterr().err
+    assert "by the other extractor of the translation" in capsys.readouterr().err
+    stored = audited(place, "classical", capsys)
+    assert main(["compare", stored, str(place / "alike"), "--translation", str(saved), "-q"]) == 2
+    assert "by neither of the translation's extractors" in capsys.readouterr().err
+
+
+def test_a_mistyped_path_is_called_a_path(place: Path, saved: Path, capsys: Said) -> None:
+    assert main(["compare", str(place / "stroe"), str(place / "alike"), "--translation", str(saved), "-q"]) == 3
+    assert f"there is nothing at {place / 'stroe'}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

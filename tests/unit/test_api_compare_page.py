@@ -11,6 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
+from api.pages.audited import Entry, _told_apart, audited
+from api.pages.render import render_compare
 from audit.errors import PictureError
 from audit.model import DatasetView
 from storage.records import Audit, AuditRequest, Dataset, Status
@@ -77,7 +79,7 @@ def test_every_dataset_of_a_finished_audit_can_be_chosen_once(client: TestClient
     reference = text[text.index('name="reference"') : text.index("</select>")]
     values = [value(3, TREES), value(3, MORE), value(2, FLOWERS), value(2, WEEDS)]
     assert re.findall(r'<option value="([^"]+)"', reference) == values
-    assert re.findall(r">([^<]+) · 90 pictures", reference) == [
+    assert re.findall(r">&#x2068;([^<]+)&#x2069; · 90 pictures", reference) == [
         "&lt;b&gt;trees&lt;/b&gt;",
         "flowers",
         "flowers (2)",
@@ -86,16 +88,34 @@ def test_every_dataset_of_a_finished_audit_can_be_chosen_once(client: TestClient
     assert "<b>trees" not in text
 
 
-def test_the_reference_of_a_comparison_through_a_translation_is_not_taken_for_one_of_the_new_extractor(
-    client: TestClient, service: Audited
+def test_a_name_that_holds_the_number_of_another_stays_its_own() -> None:
+    entries = [Entry(str(n), "", "", name, "bundled", 1, "") for n, name in enumerate(["a", "a", "a (2)", "a"])]
+    assert [entry.name for entry in _told_apart(entries)] == ["a", "a (3)", "a (2)", "a (4)"]
+
+
+def test_what_a_translation_compared_is_listed_by_the_extractor_that_embedded_it(service: Audited) -> None:
+    through = AuditRequest(extractor="bundled", translation="f" * 64)
+    pair, same = audit_of(9, FLOWERS, TREES), audit_of(8, MORE, MORE)
+    service.audits_known = [one.model_copy(update={"request": through}) for one in (pair, same)]
+    assert [entry.dataset for entry in audited(service)] == [TREES]  # type: ignore[arg-type]
+
+
+def test_one_picture_is_said_in_the_singular_and_names_keep_their_direction_to_themselves() -> None:
+    entries = [Entry(str(n), "", "", "אבג", "bundled", n, "") for n in (1, 2)]
+    page = render_compare({"bundled": entries}, {"reference": "", "candidate": "", "datasets": []}, nonce="", most=20)
+    assert "1 picture ·" in page
+    assert "<bdi>אבג</bdi> <i>2 pictures</i>" in page
+
+
+def test_a_matrix_names_the_datasets_of_too_few_pictures(
+    client: TestClient, service: Audited, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    through = audit_of(5, FLOWERS, WEEDS)
-    request = through.request.model_copy(update={"translation": "ab" * 32})
-    service.audits_known = [through.model_copy(update={"request": request}), *service.audits_known]
-    text = client.get("/compare").text
-    reference = text[text.index('name="reference"') : text.index("</select>")]
-    values = [value(5, WEEDS), value(3, TREES), value(3, MORE), value(2, FLOWERS)]
-    assert re.findall(r'<option value="([^"]+)"', reference) == values
+    asked = {"dataset": [value(2, FLOWERS), value(3, TREES)]}
+    assert "Too few pictures" not in client.get("/compare", params=asked).text
+    n_ok = {FLOWERS: 90, WEEDS: 90, TREES: 19, MORE: 90}
+    monkeypatch.setattr(service, "dataset", lambda id_: dataset_record(id=id_, name=NAMES[id_], n_ok=n_ok[id_]))
+    page = client.get("/compare", params=asked).text
+    assert "Too few pictures to say much: <bdi>&lt;b&gt;trees&lt;/b&gt;</bdi> (19 pictures).</p>" in page
 
 
 def test_two_datasets_are_compared_with_the_numbers_of_the_api(client: TestClient) -> None:

@@ -1,6 +1,7 @@
 """Which neurons a comparison listens to: chosen, learnt, silenced, saved."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,10 +9,12 @@ from scipy.optimize import nnls
 from sklearn.metrics import roc_auc_score
 
 from audit.dna import DnaCounter, LayerRanges, NeuronRanges, weights
+from audit.dna.asking import Choice, choose
 from audit.dna.comparing import Asked, compare
 from audit.errors import ConfigError, FingerprintMismatchError, TooFewImagesError
 from audit.maths.attributes import auc_interval, learn, squared_differences
 from audit.maths.silencing import ridge_nnls
+from tests.dna_stored import stored
 
 RANGES = NeuronRanges(
     {
@@ -32,6 +35,32 @@ def test_neurons_are_chosen_by_layer_and_number() -> None:
     assert made.array(RANGES, "e").tolist() == [0.5, 0, 0.5, 0, 0, 0, 0, 1]
 
 
+def test_many_neurons_make_a_name_that_can_be_saved() -> None:
+    made = weights.of_neurons(RANGES, "e", ["b:x:4"], name=" + ".join(["b:x:4"] * 50))
+    assert len(made.name) == 200
+    assert made.name.endswith("…")
+    assert weights.NeuronWeights.from_json(made.to_json()) == made
+
+
+@pytest.mark.parametrize("how", [{"neurons": ("late",)}, {"having": "label=dog"}, {"without": "label=dog"}])
+def test_weights_of_a_long_name_can_be_read_again(how: dict[str, Any]) -> None:
+    made = choose(stored("flowers"), Choice(**how, name="n" * 250))
+    assert weights.NeuronWeights.from_json(made.to_json()) == made
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("lable=dog", r"no column 'lable'; columns are .*label"),
+        ("label", "pictures with label and"),
+        ("label=dgo", "0 have it, and 90 another"),
+    ],
+)
+def test_a_condition_that_parts_nothing_says_what_there_is(condition: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        choose(stored("flowers"), Choice(having=condition))
+
+
 @pytest.mark.parametrize("chosen", [[], ["c"], ["a:3"], ["a:-1"], ["a:x"], [":1"]])
 def test_neurons_that_are_not_there_are_refused(chosen: list[str]) -> None:
     with pytest.raises(ConfigError, match="neuron"):
@@ -45,12 +74,21 @@ def test_saved_weights_are_read_again_under_the_same_name() -> None:
     assert json.loads(made.to_json())["fingerprint"] == read.fingerprint
 
 
+@pytest.mark.parametrize("layers", [{"a": [1.0] * 3}, {"a": [1.0] * 3, "b:x": [1.0]}, {"a": [], "b:x": [], "c": []}])
+def test_weights_that_are_not_one_for_each_neuron_are_refused(layers: dict[str, list[float]]) -> None:
+    value = weights.of_layers(RANGES, "e", ["a"]).model_dump() | {"layers": layers}
+    with pytest.raises(ConfigError, match=r"not one for each neuron; .* a \(3\), b:x \(5\)"):
+        weights.NeuronWeights.model_validate(value).array(RANGES, "e")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"name": "other"}, "fingerprint differs"),
         ({"layers": {"a": [-1.0]}}, "negative"),
         ({"layers": {"a": [float("nan")]}}, "negative or no number"),
+        ({"layers": {"a": [1e308]}}, "neither 0 nor from"),
+        ({"layers": {"a": [5e-324]}}, "neither 0 nor from"),
         ({"version": 2}, "not saved neuron weights"),
         ({"more": 1}, "not saved neuron weights"),
     ],

@@ -69,9 +69,33 @@ def test_a_saved_translation_is_read_back_and_maps_alike(made):
     np.testing.assert_array_equal(again.old(vectors), made.old(vectors))
 
 
+def test_a_long_name_of_the_shared_pictures_is_cut():
+    assert learn(shared(), "f" * 250, RNG(0)).learnt_on == "f" * 199 + "…"
+
+
 def test_a_changed_file_is_refused(made):
     with pytest.raises(ConfigError, match="fingerprint differs"):
         Translation.from_json(made.to_json().replace(b'"learnt_on":"flowers"', b'"learnt_on":"flours"'))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda made: {"correlations": made["correlations"][1:]}, "the same directions"),
+        (lambda made: {"correlations": []}, "the same directions"),
+        (lambda made: {"old": made["old"] | {"mean": [1e308] * len(made["old"]["mean"])}}, "too large"),
+        (lambda made: {"old": made["old"] | {"mean": [], "matrix": [], "seen": [[]] * 5}}, "the same directions"),
+    ],
+)
+def test_numbers_that_cannot_map_are_refused(made, change, said):
+    value = made.model_dump()
+    with pytest.raises(ConfigError, match=said):
+        Translation.from_plain(value | change(value))
+
+
+def test_embeddings_of_another_width_are_refused(made):
+    with pytest.raises(ConfigError, match="12 numbers for a picture there, and 11 here"):
+        made.old(shared()[0].vectors[:, :11])
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b'{"version": 1}', b"\xff\xfe"])
