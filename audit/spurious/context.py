@@ -28,6 +28,10 @@ SEEN = 2 / 3
 """Of what the whole picture tells of the label beyond guessing, the object alone in a box that was found tells at least
 this, else it is not taken for the object."""
 
+THROUGH_THE_HOLE = 0.5
+"""A hole around a box that was found lets some of the object through: the background alone has to tell more than this
+share of what the whole picture tells. Of drawn scenes without a tie a neuron of the object kept .21 of .77."""
+
 LEAST_PICTURES = 100
 N_DIRECTIONS = 64
 N_FOLDS = 5
@@ -56,8 +60,8 @@ class Placed:
     p_more: Float64
     p_background: Float64
 
-    def is_contextual(self, floor: float, alpha: float) -> Bool:
-        """Whether the background alone tells the class, and more than the object alone does.
+    def is_contextual(self, floor: float | Float64, alpha: float) -> Bool:
+        """Whether the background alone tells the class, ``floor`` at least, and more than the object alone does.
 
         The second is judged over all features at once, with a false discovery rate of alpha (Benjamini-Hochberg): where
         it holds of none, the chance of any is at most alpha.

@@ -206,7 +206,9 @@ def _placed(
     columns = np.array([candidates.listed[i].column for i in asked])
     cells = (columns, kept.place[strength.best[asked]], strength.sign[asked])
     found = context.place(parts, *kept.known, asked=cells, rng=rng)
-    holds = found.is_contextual(config.floor, config.alpha)
+    is_exact = parts.is_given[kept.at].all()
+    least = 0.0 if is_exact else context.THROUGH_THE_HOLE * strength.g[asked]
+    holds = found.is_contextual(np.maximum(config.floor, least), config.alpha)
     numbers = zip(asked, found.foreground, found.background, found.low, holds, strict=True)
     return {int(i): (float(f), float(b), float(low), bool(is_in)) for i, f, b, low, is_in in numbers}
 
