@@ -29,6 +29,7 @@ def take_unreferenced(tx: sa.Connection, grace_s: float, limit: int = 1000) -> l
     referenced = [
         select(steps.c.id).where(steps.c.artefact_kind == name[0], steps.c.artefact == name[1]),
         select(embedding_sets.c.id).where(name[0] == "scan", embedding_sets.c.scan == name[1]),
+        select(audits.c.id).where(name[0] == "translation", audits.c.request["translation"].as_string() == name[1]),
         *(
             select(table.c.id).where(table.c.artefact_kind == name[0], table.c.artefact == name[1])
             for table in TABLES.values()

@@ -36,7 +36,7 @@ from workers.submission import (
     renew_audit,
     translated_request,
 )
-from workers.translating import keep, kept
+from workers.translating import keep, kept, note_use
 from workers.verdicts import ANALYSIS as SUSPECTS
 from workers.verdicts import Said, nearest, record, recorded
 
@@ -155,6 +155,7 @@ class Service(Reading):
             refuse_foreign_model(
                 kept(self.runtime.artefacts, request.translation).old.extractor, self.settings.model_roots
             )
+            note_use(self.runtime.database, self.runtime.artefacts, request.translation)
         self.resume()
         database, settings = self.runtime.database, self.settings
         subject = accept_audit(database, dataset_ids, request, settings, idempotency_key=idempotency_key)
@@ -166,12 +167,15 @@ class Service(Reading):
     def keep_translation(self, data: bytes) -> Translation:
         """Keep a saved translation, so that comparisons may name it by its fingerprint.
 
+        What no comparison names goes with :meth:`collect_garbage`, and can be given again.
+
         Raises
         ------
         ConfigError
             If it is none, or was changed.
         """
         made = keep(self.runtime.artefacts, data)
+        note_use(self.runtime.database, self.runtime.artefacts, made.fingerprint)
         log.info("translation.kept", fingerprint=made.fingerprint, old=made.old.extractor, new=made.new.extractor)
         return made
 

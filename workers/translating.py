@@ -16,6 +16,8 @@ from audit.model import DatasetView
 from audit.through import Through, judge, translated
 from audit.translation import Translation
 from storage.artefacts import Artefacts
+from storage.bookkeeping import record_artefact
+from storage.database import Database
 from storage.records import StepDraft
 from workers.steps.params import ThroughParams, ThroughRef, ViewRef
 from workers.views import load_view
@@ -30,7 +32,7 @@ VERSION = 1
 
 
 def keep(artefacts: Artefacts, data: bytes) -> Translation:
-    """Keep a saved translation, once.
+    """Keep a saved translation, once; where the kept one was damaged, this takes its place.
 
     Raises
     ------
@@ -38,6 +40,8 @@ def keep(artefacts: Artefacts, data: bytes) -> Translation:
         If it is none, or was changed.
     """
     made = Translation.from_json(data)
+    if artefacts.find_sound(KIND, made.fingerprint):
+        return made
     with artefacts.workspace() as folder:
         path = folder / FILE
         path.write_bytes(made.to_json())
@@ -57,6 +61,12 @@ def kept(artefacts: Artefacts, name: str) -> Translation:
     if found is None:
         raise ConfigError(f"there is no translation {name!r}; give its file first")
     return Translation.from_json(found.file(FILE).read_bytes())
+
+
+def note_use(database: Database, artefacts: Artefacts, name: str) -> None:
+    """Say that a translation is in use: unless a comparison names it, it goes with the garbage after the grace."""
+    with database.write() as tx:
+        record_artefact(tx, artefacts.open(KIND, name).manifest)
 
 
 def plan_through(translation: str, views: Sequence[ViewRef], seed: int) -> StepDraft:

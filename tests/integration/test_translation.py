@@ -13,8 +13,12 @@ from PIL import Image
 
 from api.cli import main
 from audit.analyses.base import analyses
+from audit.errors import ConfigError
 from audit.translation import Translation
+from storage.settings import Settings
 from tests.extractor_models import DESCRIPTION, Models
+from workers.service import Service
+from workers.translating import kept
 
 Said = pytest.CaptureFixture[str]
 ASKED = ("two_sample", "visual_dna", "class_shares", "class_parts")
@@ -162,3 +166,21 @@ def test_what_cannot_be_meant_is_refused_in_a_sentence(
     both = [str(place / "store"), str(place / "alike")]
     assert main(["compare", *both, "--translation", str(saved), *more]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_translation_nobody_names_goes_with_the_garbage_and_a_damaged_one_is_replaced(
+    saved: Path, tmp_path: Path
+) -> None:
+    data = saved.read_bytes()
+    with Service.open(Settings(home=tmp_path)) as service:
+        made = service.keep_translation(data)
+        file = next(tmp_path.glob("blobs/artefacts/translation/*/*/translation.json"))
+        file.write_bytes(file.read_bytes().replace(b"correlations", b"c0rrelations"))
+        service.keep_translation(data)
+        assert kept(service.runtime.artefacts, made.fingerprint) == made
+        assert service.collect_garbage(grace_s=3600) == 0
+        assert service.collect_garbage(grace_s=-1) == 1
+        with pytest.raises(ConfigError, match="give its file first"):
+            kept(service.runtime.artefacts, made.fingerprint)
+        service.keep_translation(data)
+        assert kept(service.runtime.artefacts, made.fingerprint) == made

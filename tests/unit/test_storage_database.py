@@ -96,6 +96,20 @@ def test_unreferenced_artefacts_are_taken_after_their_grace_and_referenced_ones_
         assert bookkeeping.take_unreferenced(tx, grace_s=3600) == []
 
 
+def test_a_translation_stays_as_long_as_an_audit_names_it(database: Database) -> None:
+    named, other = "a" * 64, "b" * 64
+    asked = {"kind": "comparison", "title": "", "dataset_ids": [], "request": {"translation": named}}
+    plain = asked | {"request": {"extractor": "bundled"}}
+    with database.write() as tx:
+        for name in (named, other):
+            bookkeeping.record_artefact(tx, Manifest(kind="translation", fingerprint=name, files={}, provenance={}))
+        audit = queries.get_or_create(tx, SubjectKind.AUDIT, "through", asked)
+        queries.get_or_create(tx, SubjectKind.AUDIT, "plain", plain)
+        assert bookkeeping.take_unreferenced(tx, grace_s=-1) == [("translation", other)]
+        bookkeeping.delete_audit(tx, audit.id)
+        assert bookkeeping.take_unreferenced(tx, grace_s=-1) == [("translation", named)]
+
+
 def test_pages_follow_each_other_without_gap_or_repetition(database: Database) -> None:
     with database.write() as tx:
         ids = [queries.get_or_create(tx, SubjectKind.DATASET, str(i), DATASET).id for i in range(7)]

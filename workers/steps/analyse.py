@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from audit.analyses.base import Analysis, Computed, Need, analysis
-from audit.errors import TooFewImagesError
+from audit.errors import ConfigError, TooFewImagesError
 from audit.fingerprint import fingerprint
 from audit.model import DatasetView
 from audit.report import Section
@@ -29,7 +29,7 @@ def run(context: StepContext) -> Outcome:
     outcome = Outcome(artefact_kind="analysis", artefact=params.fingerprint)
     if artefacts.find_sound("analysis", params.fingerprint):
         return outcome
-    asked = analysis(params.analysis)
+    asked = asked_for(params)
     sets = [artefacts.open("embedding_set", view.embedding_set) for view in params.views]
     loaded = [load_view(one, view.name, asked.needs) for one, view in zip(sets, params.views, strict=True)]
     prepared = [with_prepared(view, ref, artefacts) for view, ref in zip(loaded, params.views, strict=True)]
@@ -46,6 +46,21 @@ def run(context: StepContext) -> Outcome:
         made_of = params.model_dump(mode="json", include={"analysis", "version", "config", "seed"})
         artefacts.commit("analysis", params.fingerprint, files, made_of | {"views": [v.fingerprint for v in views]})
     return outcome
+
+
+def asked_for(params: AnalyseParams) -> Analysis:
+    """The analysis of a step, if it is still the one that was planned: another version reads and answers otherwise.
+
+    Raises
+    ------
+    ConfigError
+        If the step was planned by another version of Assay.
+    """
+    asked = analysis(params.analysis)
+    if asked.version != params.version:
+        planned = f"version {params.version} of {asked.name} was planned and this Assay has version {asked.version}"
+        raise ConfigError(f"{planned}, so the audit was begun by another one; submit it again")
+    return asked
 
 
 def _answer_through(
