@@ -35,7 +35,7 @@ from audit.spurious.results import SPURIOUS_SCHEMA, Feature, Read, SpuriousResul
 from audit.spurious.study import judged, study
 from audit.spurious.words import clause, exceptions, listed, shares
 
-VERSION = 6
+VERSION = 7
 LEAST_IMAGES = 100
 NOT_PLACED = "Parts of the pictures were not embedded, so where a feature lies was not assessed (E2)."
 MUCH = 0.10
