@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +29,8 @@ from storage.errors import ArtefactCorruptError, ArtefactMissingError, BlobMissi
 from storage.parquet import read_table
 
 MANIFEST = "artefact.json"
+COPIES = "copies"
+"""Folder in scratch with local copies of remote files."""
 
 
 class FileEntry(BaseModel):
@@ -114,6 +118,25 @@ class Artefacts:
         with TemporaryDirectory(dir=self.scratch, ignore_cleanup_errors=True) as folder:
             yield Path(folder)
 
+    def clear_scratch(self, grace_s: float) -> int:
+        """Remove files in the making that nobody touched for so long: their process was killed. Copies stay.
+
+        Returns
+        -------
+        int
+            How many workspaces there were.
+        """
+        before, n_removed = time.time() - grace_s, 0
+        for left in self.scratch.iterdir() if self.scratch.is_dir() else ():
+            if left.name == COPIES or _touched(left) >= before:
+                continue
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+            n_removed += not left.exists()
+        return n_removed
+
     def find(self, kind: str, fingerprint: str) -> Artefact | None:
         """The artefact of that name, None if it is not committed."""
         try:
@@ -175,7 +198,7 @@ class Artefacts:
             raise ArtefactMissingError(kind, fingerprint, f"has no {name}; it has {', '.join(manifest.files)}")
         entry = manifest.files[name]
         key = _key(kind, fingerprint, name, entry)
-        copy = self.scratch / "copies" / key
+        copy = self.scratch / COPIES / key
         try:
             path = copy if copy.is_file() else self.blobs.fetch(key, copy)
         except BlobMissingError:
@@ -192,7 +215,7 @@ class Artefacts:
         if seen in self._verified:
             return
         if _describe(path) != manifest.files[name]:
-            copies = self.scratch / "copies"
+            copies = self.scratch / COPIES
             if path.is_relative_to(copies):
                 path.unlink(missing_ok=True)
             raise ArtefactCorruptError(
@@ -207,6 +230,14 @@ class Artefacts:
         self.blobs.delete(root + MANIFEST)
         for key in list(self.blobs.list(root)):
             self.blobs.delete(key)
+
+
+def _touched(place: Path) -> float:
+    """When a file, or anything in a folder, was last written; now where it is just going."""
+    try:
+        return max(path.stat().st_mtime for path in (place, *place.rglob("*")))
+    except FileNotFoundError:
+        return time.time()
 
 
 def _root(kind: str, fingerprint: str) -> str:

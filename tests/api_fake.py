@@ -153,6 +153,14 @@ class FakeService:
         self._audit(audit_id)
         self._called("delete_audit", audit_id)
 
+    def collect_garbage(self, grace_s: float | None = None) -> int:
+        self._called("collect_garbage", grace_s)
+        return 3
+
+    def clear_scratch(self, grace_s: float | None = None) -> int:
+        self._called("clear_scratch", grace_s)
+        return 1
+
     def delete_dataset(self, dataset_id: str) -> None:
         self._called("delete_dataset", dataset_id)
 

@@ -350,12 +350,20 @@ class Service(Reading):
 
     def collect_garbage(self, grace_s: float | None = None) -> int:
         """Delete artefacts that nothing refers to and nobody used for a while. Returns how many."""
-        with self.runtime.database.write() as tx:
-            names = bookkeeping.take_unreferenced(tx, self.settings.grace_s if grace_s is None else grace_s)
-        for kind, fingerprint in names:
-            self.runtime.artefacts.delete(kind, fingerprint)
-            log.info("artefact.deleted", kind=kind, fingerprint=fingerprint)
-        return len(names)
+        grace_s, n_deleted = self.settings.grace_s if grace_s is None else grace_s, 0
+        while True:
+            with self.runtime.database.write() as tx:
+                names = bookkeeping.take_unreferenced(tx, grace_s)
+            if not names:
+                return n_deleted
+            for kind, fingerprint in names:
+                self.runtime.artefacts.delete(kind, fingerprint)
+                log.info("artefact.deleted", kind=kind, fingerprint=fingerprint)
+            n_deleted += len(names)
+
+    def clear_scratch(self, grace_s: float | None = None) -> int:
+        """Delete what killed processes left in scratch and nobody touched for a while. Returns how many."""
+        return self.runtime.artefacts.clear_scratch(self.settings.grace_s if grace_s is None else grace_s)
 
     # health ----------------------------------------------------------------------------------------------------------
 

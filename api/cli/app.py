@@ -10,6 +10,7 @@ from api.cli import (
     about,
     agreeing,
     calibrating,
+    cleaning,
     demonstration,
     dna,
     layers,
@@ -59,6 +60,7 @@ app.command("neighbours", rich_help_panel=LOOK)(reading.neighbours)
 app.command("verdict", rich_help_panel=LOOK)(verdicts.verdict)
 app.add_typer(dna.app, name="dna", rich_help_panel=LOOK)
 app.command("serve", rich_help_panel=SERVE)(serving.serve)
+app.command("clean", rich_help_panel=SERVE)(cleaning.clean)
 app.command("worker", rich_help_panel=SERVE)(serving.worker)
 extractors = typer.Typer()
 extractors.callback(invoke_without_command=True)(about.extractors)

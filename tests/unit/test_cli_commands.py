@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from api.cli import main, reading, running, verdicts
+from api.cli import cleaning, main, reading, running, verdicts
 from api.cli.exits import RESUME
 from audit.errors import ConfigError, FingerprintMismatchError, TooFewImagesError, UnknownExtractorError
 from storage.errors import SourceNotFoundError
@@ -22,7 +22,7 @@ from tests.api_fake import AUDIT_ID, OTHER_AUDIT_ID, FakeService, audit_record, 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeService:
     fake = FakeService(tmp_path / "store")
-    for module in (running, reading, verdicts):
+    for module in (cleaning, running, reading, verdicts):
         monkeypatch.setattr(module, "opened", fake.open)
     return fake
 
@@ -352,6 +352,18 @@ def test_a_verdict_is_recorded_and_says_how_many_hold(
     assert main(["verdict", "last", "sky", said, "--note", "all at noon"]) == 0
     assert asked(service, "record_verdict") == [(AUDIT_ID, "sky", said, "all at noon")]
     assert f"{holds} for the dataset of {AUDIT_ID[:12]}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("arguments", "grace_s"), [([], None), (["--hours", "0.5"], 1800.0)])
+def test_clean_says_how_much_it_deleted(
+    service: FakeService, capsys: pytest.CaptureFixture[str], arguments: list[str], grace_s: float | None
+) -> None:
+    assert main(["clean", *arguments]) == 0
+    said = "Deleted 3 stored results that nothing needs, and 1 left half made by killed processes.\n"
+    assert capsys.readouterr().out == said
+    assert asked(service, "collect_garbage") == [(grace_s,)]
+    assert main(["clean", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"results": 3, "left_by_killed_processes": 1}
 
 
 def test_the_service_is_not_served_to_other_machines_by_accident(capsys: pytest.CaptureFixture[str]) -> None:

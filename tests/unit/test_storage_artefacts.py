@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -105,6 +106,25 @@ def test_a_workspace_is_gone_afterwards(store: Artefacts) -> None:
     with store.workspace() as folder:
         (folder / "x").write_bytes(b"x")
     assert not folder.exists()
+
+
+def test_what_killed_processes_left_is_cleared_and_what_is_in_the_making_is_not(store: Artefacts) -> None:
+    with store.workspace() as working:
+        for name in ("killed", "slow", "copies"):
+            (store.scratch / name / "deep").mkdir(parents=True)
+            (store.scratch / name / "deep" / "x").write_bytes(b"x")
+        (store.scratch / "file").write_bytes(b"x")
+        for path in store.scratch.rglob("*"):
+            os.utime(path, (1.0, 1.0))
+        for recent in (store.scratch / "slow" / "deep" / "x", working):
+            os.utime(recent)
+        assert store.clear_scratch(60) == 2
+        assert sorted(path.name for path in store.scratch.iterdir()) == sorted(["copies", "slow", working.name])
+        assert (store.scratch / "copies" / "deep" / "x").exists()
+
+
+def test_scratch_that_is_not_there_is_clear(store: Artefacts) -> None:
+    assert store.clear_scratch(0) == 0
 
 
 def test_equal_rows_give_equal_parquet_bytes_however_they_are_chunked(tmp_path: Path) -> None:
