@@ -228,7 +228,7 @@ def test_what_was_audited_is_compared_by_keys_in_a_browser(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         cell.press("Enter")
         page.wait_for_selector("#q-visual-dna .quantity")
-        assert page.locator("select[name=reference] option:checked").inner_text().startswith("reference ·")
+        assert page.locator("select[name=reference] option:checked").inner_text().startswith("\u2068reference\u2069 ·")
         assert page.locator("#q-visual-dna .canvas svg:visible").count() >= 2
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.locator("#q-visual-dna button.open").first.press("Enter")
