@@ -33,8 +33,7 @@ from workers.steps.params import (
     ThroughRef,
     ViewRef,
 )
-from workers.translating import STEP as JUDGING
-from workers.translating import is_translated, kept, plan_through
+from workers.translating import THROUGH, is_translated, kept, plan_through
 
 STAGES = {
     SubjectKind.DATASET: Stages(("scan",)),
@@ -290,7 +289,7 @@ def _told(analyses: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]
 def _through(request: AuditRequest, done: dict[str, str]) -> ThroughRef | None:
     if not request.translation:
         return None
-    return ThroughRef(translation=request.translation, judged=done.get(JUDGING, ""))
+    return ThroughRef(translation=request.translation, judged=done.get(THROUGH, ""))
 
 
 def _analyse_params(

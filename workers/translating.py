@@ -26,7 +26,6 @@ KIND = "translation"
 THROUGH = "through"
 FILE = "translation.json"
 JUDGED = "through.json"
-STEP = "through"
 VERSION = 1
 """Goes up whenever the same translation and datasets can be judged otherwise."""
 
@@ -78,7 +77,7 @@ def plan_through(translation: str, views: Sequence[ViewRef], seed: int) -> StepD
         seed=seed,
         fingerprint=fingerprint(THROUGH, made_of),
     )
-    return StepDraft(name=STEP, params=params.model_dump(mode="json"))
+    return StepDraft(name=THROUGH, params=params.model_dump(mode="json"))
 
 
 def write_judged(artefacts: Artefacts, params: ThroughParams, folder: Path) -> None:

@@ -44,6 +44,7 @@ def dna_of(view: DatasetView) -> Dna:
 
 
 def _of(view: DatasetView) -> ByImage | None:
+    """The images of one dataset with their bursts, as :func:`by_image` says."""
     if view.neurons is None or view.dna is None or view.dna.size != len(view):
         return None
     ordered = arrange(view)

@@ -29,9 +29,10 @@ MIN_BURSTS = burst_tests.MIN_BURSTS
 NO_UNCERTAINTY = "no uncertainty available: this Visual DNA was imported and does not say how its images vary"
 FEW_IMAGES = "it takes two images on each side to compare distributions; there are {n} and {m}"
 NOT_HEARD = "none of the neurons that are listened to has numbers on both sides"
-FEW_BUCKETS = "no p-value: the images fall in {n} of the 8 buckets it takes; add pictures"
+FEW_BUCKETS = f"no p-value: the images fall in {{n}} of the {MIN_BUCKETS} buckets it takes; add pictures"
 FEW_BURSTS = (
-    "no p-value: copies and groups counted once, one side has {n} of the 8 independent pictures or sequences it takes"
+    f"no p-value: copies and groups counted once, one side has {{n}} of the {MIN_BURSTS} independent pictures or "
+    "sequences it takes"
 )
 
 
