@@ -99,7 +99,10 @@ class Agreement(_Frozen):
         alike = "alike" if self.cka_low >= MIN_COSINE else "partly alike" if self.cka_low > 0.2 else "differently"
         said = f"{self.first} and {self.second} see these {self.n_images:,} pictures {alike} (CKA {self.cka:.2f})"
         if not usable:
-            return f"{said}; neither embedding can stand in for the other: embed again to compare."
+            return (
+                f"{said}; neither embedding can stand in for the other: embed again to compare, or see whether they "
+                "share directions with assay extractors translate."
+            )
         ways = " and ".join(f"{one.source} into {one.target}" for one in usable)
         return f"{said}; embeddings can be translated: {ways}."
 
